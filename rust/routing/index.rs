@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The routes of a table that matter after it is published.
+//!
+//! Scans want the level routes of the reserved pins and nothing else, updates want the SINT
+//! routes. Sorting them out once, before the table is published, keeps both from walking over
+//! thousands of routes that are none of their business.
+
+use super::{
+    msi::{Msi, Trigger},
+    pins::ReservedPins,
+    sint::SintRoute,
+};
+use core::cmp::Ordering;
+
+/// A route as far as this module is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// KVM_IRQ_ROUTING_MSI.
+    Msi {
+        /// The GSI that is routed.
+        gsi: u32,
+        /// Where it goes.
+        msi: Msi,
+    },
+    /// KVM_IRQ_ROUTING_HV_SINT.
+    Sint(SintRoute),
+    /// Any other type: routes that KVM handles alone.
+    Other,
+}
+
+/// What a route is kept as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// A level route of a reserved pin.
+    Level(Msi),
+    /// A SINT route.
+    Sint(SintRoute),
+}
+
+impl Route {
+    /// Returns what to keep of a route in a table whose first GSIs are `pins`.
+    pub(crate) fn entry(&self, pins: ReservedPins) -> Option<Entry> {
+        match *self {
+            Route::Msi { gsi, msi } if pins.contains(gsi) && msi.trigger() == Trigger::Level => {
+                Some(Entry::Level(msi))
+            }
+            Route::Sint(sint) => Some(Entry::Sint(sint)),
+            Route::Msi { .. } | Route::Other => None,
+        }
+    }
+}
+
+/// How many entries of each kind a table has: the storage that its index needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Level routes of reserved pins.
+    pub(crate) level: usize,
+    /// SINT routes.
+    pub(crate) sints: usize,
+}
+
+impl Size {
+    /// Counts the entries that `routes` give.
+    pub(crate) fn of(routes: impl Iterator<Item = Route>, pins: ReservedPins) -> Self {
+        let mut size = Self::default();
+
+        for route in routes {
+            match route.entry(pins) {
+                Some(Entry::Level(_)) => size.level = size.level.wrapping_add(1),
+                Some(Entry::Sint(_)) => size.sints = size.sints.wrapping_add(1),
+                None => (),
+            }
+        }
+
+        size
+    }
+
+    /// Tells whether there is nothing to keep.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The order in which an update applies SINT routes: by GSI, so that the highest GSI wins where
+/// several are routed to one SINT.
+pub(crate) fn order(a: &SintRoute, b: &SintRoute) -> Ordering {
+    a.gsi.cmp(&b.gsi)
+}

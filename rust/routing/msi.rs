@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Decoding of MSI address and data.
+
+use super::dest::Destination;
+
+/// Where the destination of an MSI is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MsiFormat {
+    /// Bits 19:12 of the low address (Intel SDM volume 3, "Message Address Register Format").
+    Compat,
+    /// As [`MsiFormat::Compat`], and bits 31:8 in bits 31:8 of the high address (KVM API,
+    /// KVM_X2APIC_API_USE_32BIT_IDS).
+    X2Apic,
+}
+
+/// How an interrupt line behaves, bit 15 of the MSI data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trigger {
+    /// An event, gone once it is delivered.
+    Edge,
+    /// A state, which the I/O APIC looks at again after each EOI.
+    Level,
+}
+
+/// The MSI of a route, as userspace gave it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Msi {
+    /// Low half of the address.
+    pub(crate) address_lo: u32,
+    /// High half of the address, without meaning in [`MsiFormat::Compat`].
+    pub(crate) address_hi: u32,
+    /// The data word.
+    pub(crate) data: u32,
+}
+
+impl Msi {
+    const LOGICAL: u32 = 1 << 2;
+    const LEVEL: u32 = 1 << 15;
+
+    /// Returns the vector, bits 7:0 of the data.
+    #[inline]
+    pub(crate) fn vector(&self) -> u8 {
+        self.data as u8
+    }
+
+    /// Returns the trigger mode.
+    #[inline]
+    pub(crate) fn trigger(&self) -> Trigger {
+        if self.data & Self::LEVEL != 0 {
+            Trigger::Level
+        } else {
+            Trigger::Edge
+        }
+    }
+
+    /// Returns the destination as an MSI in `format` means it.
+    #[inline]
+    pub(crate) fn destination(&self, format: MsiFormat) -> Destination {
+        let low = self.address_lo >> 12 & 0xff;
+        let mda = match format {
+            MsiFormat::Compat => low,
+            MsiFormat::X2Apic => low | self.address_hi & !0xff,
+        };
+
+        if self.address_lo & Self::LOGICAL != 0 {
+            Destination::Logical(mda)
+        } else {
+            Destination::Physical(mda)
+        }
+    }
+}
