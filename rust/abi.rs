@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The exported functions: guard, convert, call, errno.
+//!
+//! KVM finds them by name, see `exports.c`, and promises for all of them what
+//! `<linux/kvm_irqroute.h>` says: pointers are valid for the call, those to constant data are not
+//! written meanwhile, a `vm` comes from [`kvm_irqroute_bind`] and an `index` from
+//! [`kvm_irqroute_index_build`], and neither is used after it has been given back.
+
+use crate::{
+    kvm::{
+        host::Host,
+        index::Index,
+        params::{
+            self,
+            Mode, //
+        },
+        raw::*,
+        stats,
+        vm::Vm, //
+    },
+    routing::{
+        scan::Scan,
+        sint::SintError, //
+    },
+};
+use core::slice;
+use kernel::{
+    debugfs::Scope,
+    ffi::{
+        c_int,
+        c_void, //
+    },
+    prelude::*,
+    types::ForeignOwnable, //
+};
+
+/// Fails the build if an exported function does not have the type that the header gives it: both
+/// branches of an `if` have the same type.
+macro_rules! check_signatures {
+    ($($name:ident),* $(,)?) => {
+        $(const _: () = {
+            if true { crate::kvm::raw::$name } else { crate::abi::$name };
+        };)*
+    };
+}
+
+check_signatures!(
+    kvm_irqroute_bind,
+    kvm_irqroute_release,
+    kvm_irqroute_index_build,
+    kvm_irqroute_index_free,
+    kvm_irqroute_update,
+    kvm_irqroute_scan,
+    kvm_irqroute_verify_scan,
+    kvm_irqroute_sint_setup,
+    kvm_irqroute_sint_deliver,
+    kvm_irqroute_sint_acked,
+    kvm_irqroute_synic_activated,
+);
+
+/// A bound VM as KVM holds it.
+type Bound = Pin<KBox<Scope<Vm>>>;
+
+/// Borrows the VM of a hook call.
+///
+/// # Safety
+///
+/// `vm` must come from [`kvm_irqroute_bind`] and stay bound for `'a`.
+unsafe fn borrow_vm<'a>(vm: *mut kvm_irqroute_vm) -> &'a Vm {
+    // SAFETY: `vm` is what `Bound::into_foreign()` returned and is valid for `'a` by the safety
+    // requirements. It is only ever borrowed shared, and no lock is needed to do so.
+    let bound = unsafe { Bound::borrow(vm.cast::<c_void>()) };
+
+    bound.get_ref()
+}
+
+/// Borrows the index of a hook call, nothing if it is null.
+///
+/// # Safety
+///
+/// Unless null, `index` must come from [`kvm_irqroute_index_build`] and not be freed during `'a`.
+unsafe fn borrow_index<'a>(index: *const kvm_irqroute_index) -> Option<&'a Index> {
+    // SAFETY: The pointer is null or what `KBox::into_raw()` returned, and valid for `'a` by the
+    // safety requirements. An index is never written, so that there is no mutable alias.
+    unsafe { index.cast::<Index>().as_ref() }
+}
+
+/// Offers a new VM to the module, which takes it or, with parameter `mode` being `c`, does not.
+///
+/// Context: process, may sleep. Locks: none. Lifetime: `kvm` and `ops` stay valid until
+/// [`kvm_irqroute_release`]; on success `*vm` is the handle for the other hooks.
+///
+/// Returns the mode of the VM (`enum kvm_irqroute_mode`, 0 if the module does not take it) or
+/// `-ENOMEM`.
+///
+/// # Safety
+///
+/// As above, and `vm` must be valid for writes.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_bind(
+    kvm: *mut kvm,
+    ops: *const kvm_irqroute_ops,
+    vm: *mut *mut kvm_irqroute_vm,
+) -> c_int {
+    let mode = Mode::current();
+    if mode == Mode::C {
+        return mode.as_raw();
+    }
+
+    // SAFETY: The caller keeps `kvm` and `ops` valid until it calls `kvm_irqroute_release()`,
+    // which drops the `Host`. `Host` only shares them, and KVM's functions lock for themselves.
+    let Some(host) = (unsafe { Host::new(kvm, ops) }) else {
+        return EINVAL.to_errno();
+    };
+
+    let bound = Vm::new(host, mode, params::parity()).and_then(stats::register);
+    match bound {
+        Ok(bound) => {
+            let handle = bound.into_foreign().cast();
+
+            // SAFETY: `vm` is valid for writes and, being a fresh VM's, seen by the caller only,
+            // who needs no lock for it.
+            unsafe { vm.write(handle) };
+            mode.as_raw()
+        }
+        Err(error) => error.to_errno(),
+    }
+}
+
+/// Takes a VM back.
+///
+/// Context: process, may sleep. Locks: none. Lifetime: `vm` is gone afterwards; all of its indexes
+/// must be freed before.
+///
+/// # Safety
+///
+/// `vm` must come from [`kvm_irqroute_bind`], and no other hook may run for it.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_release(vm: *mut kvm_irqroute_vm) {
+    // SAFETY: `vm` is what `Bound::into_foreign()` returned, and the caller gives it back once,
+    // when it is no longer borrowed by any hook, so that no lock is needed.
+    drop(unsafe { Bound::from_foreign(vm.cast::<c_void>()) });
+}
+
+/// Makes the index of a routing table that is valid and not published yet.
+///
+/// Context: process, may sleep. Locks: none. Lifetime: `routes` is read during the call only; on
+/// success `*index` is to be freed by [`kvm_irqroute_index_free`], or null if there is nothing to
+/// keep.
+///
+/// Returns 0 or `-ENOMEM`, in which case nothing has changed.
+///
+/// # Safety
+///
+/// `view` must be valid for reads, `index` for writes, and `routes` for reads of `nr` entries,
+/// whatever it is if `nr` is 0.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_index_build(
+    view: *const kvm_irqroute_vm_view,
+    routes: *const kvm_irq_routing_entry,
+    nr: u32,
+    index: *mut *mut kvm_irqroute_index,
+) -> c_int {
+    // SAFETY: `view` is valid for the call and on the caller's stack, where no one writes it
+    // meanwhile; no lock is needed.
+    let view = unsafe { &*view };
+    let routes = if nr == 0 {
+        &[]
+    } else {
+        // SAFETY: `routes` is valid for `nr` entries during the call. It is KVM's private copy of
+        // what userspace gave, so that no one writes it meanwhile; no lock is needed.
+        unsafe { slice::from_raw_parts(routes, nr as usize) }
+    };
+
+    match Index::new(routes, view.reserved_pins()) {
+        Ok(built) => {
+            let raw = built.map_or(core::ptr::null_mut(), KBox::into_raw);
+
+            // SAFETY: `index` is valid for writes and part of a table that only the caller knows,
+            // so that no lock is needed.
+            unsafe { index.write(raw.cast()) };
+            0
+        }
+        Err(error) => error.to_errno(),
+    }
+}
+
+/// Frees an index, after the grace period of its table.
+///
+/// Context: process, may sleep. Locks: none. Lifetime: `index` is gone afterwards.
+///
+/// # Safety
+///
+/// `index` must come from [`kvm_irqroute_index_build`], not be null, and not be in use.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_index_free(index: *mut kvm_irqroute_index) {
+    // SAFETY: `index` is what `KBox::into_raw()` returned, the caller gives it back once and has
+    // waited for all readers, so that no lock is needed.
+    drop(unsafe { KBox::from_raw(index.cast::<Index>()) });
+}
+
+/// Acts on a routing table that was just published: in mode `rust` sets what the SINTs report to
+/// and requests the scans, in mode `verify` only counts.
+///
+/// Context: process, may sleep. Locks: `irq_lock`. Lifetime: `view` and `index` are read during
+/// the call only.
+///
+/// # Safety
+///
+/// As for the other hooks: `vm` bound, `view` valid for reads, `index` null or valid.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_update(
+    vm: *mut kvm_irqroute_vm,
+    view: *const kvm_irqroute_vm_view,
+    index: *const kvm_irqroute_index,
+) {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+    // SAFETY: `view` is valid for the call and on the caller's stack, where no one writes it
+    // meanwhile; no lock is needed.
+    let view = unsafe { &*view };
+    // SAFETY: `irq_lock` keeps the table, and with it the index, from being replaced and freed.
+    let index = unsafe { borrow_index(index) };
+
+    vm.update(view, index);
+}
+
+/// Scans the routes for a vCPU: which EOIs it has to report to userspace.
+///
+/// Context: process, may sleep; called by the vCPU's own thread. Locks: `irq_srcu` for reading.
+/// Lifetime: pointers are used during the call only.
+///
+/// # Safety
+///
+/// `vm` must be bound, `index` null or valid, `vcpu` valid for reads and `result` for writes.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_scan(
+    vm: *mut kvm_irqroute_vm,
+    index: *const kvm_irqroute_index,
+    vcpu: *const kvm_irqroute_vcpu_view,
+    result: *mut kvm_irqroute_scan_result,
+) {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+    // SAFETY: `irq_srcu` keeps the table, and with it the index, from being freed.
+    let index = unsafe { borrow_index(index) };
+    // SAFETY: `vcpu` is valid for the call and on the caller's stack, where no one writes it
+    // meanwhile; no lock is needed.
+    let vcpu = unsafe { &*vcpu };
+    let scan = vm.scan(index, vcpu);
+
+    // SAFETY: `result` is valid for writes and on the caller's stack, where no one else sees it;
+    // no lock is needed.
+    unsafe { result.write(scan.into()) };
+}
+
+/// Checks KVM's own scan for a vCPU, counts a difference and logs it within a rate limit.
+///
+/// Context: process, may sleep; called by the vCPU's own thread. Locks: `irq_srcu` for reading,
+/// since before the scan. Lifetime: pointers are used during the call only.
+///
+/// # Safety
+///
+/// `vm` must be bound, `index` null or valid, the other pointers valid for reads.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_verify_scan(
+    vm: *mut kvm_irqroute_vm,
+    index: *const kvm_irqroute_index,
+    before: *const kvm_irqroute_vcpu_view,
+    after: *const kvm_irqroute_vcpu_view,
+    result: *const kvm_irqroute_scan_result,
+) {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+    // SAFETY: `irq_srcu` keeps the table, and with it the index, from being freed.
+    let index = unsafe { borrow_index(index) };
+    // SAFETY: All three are valid for the call and on the caller's stack, where no one writes them
+    // meanwhile; no lock is needed.
+    let (before, after, result) = unsafe { (&*before, &*after, &*result) };
+
+    vm.verify_scan(index, before, after, &Scan::from(result));
+}
+
+/// Takes note of a SINT route for a table that is being set up.
+///
+/// Context: process, may sleep. Locks: none. Lifetime: no pointers but `vm`.
+///
+/// Returns 0: KVM accepts any VP index and SINT number, only delivery fails.
+///
+/// # Safety
+///
+/// `vm` must be bound.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_sint_setup(
+    vm: *mut kvm_irqroute_vm,
+    _vp_index: u32,
+    _sint: u32,
+) -> c_int {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+
+    vm.setup_sint();
+    0
+}
+
+/// Raises or lowers a line that is routed to a SINT.
+///
+/// Context: any, also with interrupts disabled (irqfd). Locks: none that this function relies on.
+/// Lifetime: no pointers but `vm`.
+///
+/// Returns how many CPUs accepted the interrupt, 0 if it was pending already, -1 if `level` is 0
+/// or no CPU accepts, `-EINVAL` if there is no active SynIC or no such SINT, `-ENOENT` if the SINT
+/// is masked.
+///
+/// # Safety
+///
+/// `vm` must be bound.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_sint_deliver(
+    vm: *mut kvm_irqroute_vm,
+    vp_index: u32,
+    sint: u32,
+    level: c_int,
+) -> c_int {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+
+    match vm.deliver_sint(vp_index, sint, level != 0) {
+        Ok(result) => result,
+        Err(SintError::Lowered) => -1,
+        Err(SintError::NoSynic) => EINVAL.to_errno(),
+        Err(SintError::Masked) => ENOENT.to_errno(),
+    }
+}
+
+/// Reports the EOI or EOM of a SINT to the GSI `gsi` that is routed to it, -1 if none is.
+///
+/// Context: process, called by the vCPU's own thread. Locks: `irq_srcu` for reading. Lifetime: no
+/// pointers but `vm`.
+///
+/// # Safety
+///
+/// `vm` must be bound.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_sint_acked(vm: *mut kvm_irqroute_vm, gsi: c_int) {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+
+    vm.ack_sint(gsi);
+}
+
+/// Lets the SINT routes of the current table know a SynIC that was just activated.
+///
+/// Context: process, may sleep. Locks: `irq_lock` and the vCPU's mutex. Lifetime: `index` is read
+/// during the call only, `vcpu` is kept by KVM as long as the VM.
+///
+/// # Safety
+///
+/// `vm` must be bound, `index` null or valid, and `vcpu` a vCPU of the VM with a Hyper-V context.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_synic_activated(
+    vm: *mut kvm_irqroute_vm,
+    index: *const kvm_irqroute_index,
+    vcpu: *mut kvm_vcpu,
+    vp_index: u32,
+) {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+    // SAFETY: `irq_lock` keeps the table, and with it the index, from being replaced and freed.
+    let index = unsafe { borrow_index(index) };
+
+    // SAFETY: KVM has just activated the SynIC of this vCPU, which is part of its Hyper-V context.
+    if let Some(vp) = unsafe { vm.host().vp(vcpu) } {
+        vm.activate_synic(index, vp, vp_index);
+    }
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+#[kunit_tests(kvm_irqroute_abi)]
+mod tests {
+    use super::*;
+    use crate::kvm::{
+        fake,
+        stats::Event, //
+    };
+    use core::ptr;
+    use kernel::sync::atomic::Relaxed;
+
+    const LEVEL: u32 = 1 << 15;
+
+    /// Binds the fake VM in mode `rust`, runs `test` and releases the VM.
+    fn with_vm(test: impl FnOnce(*mut kvm_irqroute_vm) -> Result) -> Result {
+        fake::reset(0x60);
+
+        // SAFETY: The fake KVM's functions do not follow the pointer to the VM; its ops are
+        // constant and static, and need no lock.
+        let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
+        let bound = stats::register(Vm::new(host, Mode::Rust, false)?)?;
+        let vm = bound.into_foreign().cast();
+        let result = test(vm);
+
+        // SAFETY: `vm` was bound above and is not used again, nor by anyone else.
+        unsafe { kvm_irqroute_release(vm) };
+        result
+    }
+
+    #[test]
+    fn bind_without_a_vm() {
+        let mut vm = ptr::null_mut();
+
+        // SAFETY: Null is refused before anything is followed; `vm` is a local.
+        let result = unsafe { kvm_irqroute_bind(ptr::null_mut(), ptr::null(), &mut vm) };
+        assert!(result == EINVAL.to_errno() || Mode::current() == Mode::C);
+        assert!(vm.is_null());
+    }
+
+    #[test]
+    fn index_of_no_routes() {
+        let view = fake::split_vm();
+        let mut index = ptr::dangling_mut();
+
+        // SAFETY: `view` and `index` are locals, and there are no routes to be read.
+        let result = unsafe { kvm_irqroute_index_build(&view, ptr::null(), 0, &mut index) };
+        assert_eq!(result, 0);
+        assert!(index.is_null());
+    }
+
+    #[test]
+    fn scan_of_a_table() -> Result {
+        with_vm(|vm| {
+            let view = fake::split_vm();
+            let routes = [
+                // To APIC ID 0, to APIC ID 1, and again to APIC ID 1.
+                fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41),
+                fake::msi_route(1, 0xfee0_1000, LEVEL | 0x42),
+                fake::msi_route(2, 0xfee0_1000, LEVEL | 0x43),
+            ];
+            let vcpu = fake::xapic(0, Some(0x42));
+            let mut index = ptr::null_mut();
+            let mut result = kvm_irqroute_scan_result::default();
+
+            // SAFETY: All pointers are to locals that no one else uses, the index is used between
+            // build and free only, and the VM is bound.
+            let status = unsafe {
+                let status = kvm_irqroute_index_build(&view, routes.as_ptr(), 3, &mut index);
+
+                kvm_irqroute_scan(vm, index, &vcpu, &mut result);
+                kvm_irqroute_index_free(index);
+                status
+            };
+            assert_eq!(status, 0);
+            assert_eq!(result.handled, [0, 1 << 1 | 1 << 2, 0, 0]);
+            assert_eq!(result.highest_stale, 0x42);
+
+            // SAFETY: As above; a null index is a table without routes.
+            unsafe { kvm_irqroute_scan(vm, ptr::null(), &vcpu, &mut result) };
+            assert_eq!(result.handled, [0; 4]);
+            assert_eq!(result.highest_stale, -1);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn errno_of_a_delivery() -> Result {
+        with_vm(|vm| {
+            // SAFETY: The VM is bound.
+            let deliver =
+                |vp, sint, level| unsafe { kvm_irqroute_sint_deliver(vm, vp, sint, level) };
+
+            assert_eq!(deliver(0, 2, 1), 1);
+            assert_eq!(deliver(0, 2, 0), -1);
+            assert_eq!(deliver(0, 15, 1), 1);
+            assert_eq!(deliver(0, 16, 1), EINVAL.to_errno());
+            assert_eq!(deliver(1, 2, 1), EINVAL.to_errno());
+            assert_eq!(deliver(u32::MAX, u32::MAX, 1), EINVAL.to_errno());
+            fake::STATE.sint.store(1 << 16, Relaxed);
+            assert_eq!(deliver(0, 2, 1), ENOENT.to_errno());
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn end_of_an_interrupt() -> Result {
+        with_vm(|vm| {
+            // SAFETY: The VM is bound.
+            unsafe { kvm_irqroute_sint_acked(vm, 40) };
+            assert_eq!(fake::STATE.acked.load(Relaxed), 40);
+
+            // SAFETY: As above.
+            assert_eq!(unsafe { borrow_vm(vm) }.counters().get(Event::SintAck), 1);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A KVM with one VM of one vCPU for unit tests. It remembers what it was asked to do.
+
+use super::bindings;
+use core::ptr;
+use kernel::{
+    ffi::c_int,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+
+/// What the fake KVM shows, and what it was told last. Tests run one after the other.
+pub(crate) struct State {
+    /// The VP index of the vCPU.
+    pub(crate) vp_index: Atomic<u32>,
+    /// Whether its SynIC is active.
+    pub(crate) active: Atomic<u32>,
+    /// All of its SINT registers.
+    pub(crate) sint: Atomic<u64>,
+    /// Vector of the last delivery, -1 if there was none.
+    pub(crate) delivered: Atomic<i32>,
+    /// GSI that the SINTs report to, -1 if none.
+    pub(crate) sint_gsi: Atomic<i32>,
+    /// GSI that was acknowledged last, -1 if none.
+    pub(crate) acked: Atomic<i32>,
+    /// How often a scan was requested.
+    pub(crate) scan_requests: Atomic<u32>,
+}
+
+/// The state.
+pub(crate) static STATE: State = State {
+    vp_index: Atomic::new(0),
+    active: Atomic::new(0),
+    sint: Atomic::new(0),
+    delivered: Atomic::new(-1),
+    sint_gsi: Atomic::new(-1),
+    acked: Atomic::new(-1),
+    scan_requests: Atomic::new(0),
+};
+
+/// Brings the state back to a VM whose vCPU has VP index 0 and an active SynIC with all SINTs at
+/// `vector`, and that was not asked for anything yet.
+pub(crate) fn reset(vector: u8) {
+    STATE.vp_index.store(0, Relaxed);
+    STATE.active.store(1, Relaxed);
+    STATE.sint.store(u64::from(vector), Relaxed);
+    STATE.delivered.store(-1, Relaxed);
+    STATE.sint_gsi.store(-1, Relaxed);
+    STATE.acked.store(-1, Relaxed);
+    STATE.scan_requests.store(0, Relaxed);
+}
+
+/// A pointer to the VM. It is not null and must not be followed.
+pub(crate) fn kvm() -> *mut bindings::kvm {
+    ptr::dangling_mut()
+}
+
+/// A pointer to the vCPU. It is not null and must not be followed.
+pub(crate) fn vcpu() -> *mut bindings::kvm_vcpu {
+    ptr::dangling_mut()
+}
+
+/// # Safety
+///
+/// None: the pointers are not followed.
+unsafe extern "C" fn request_scan(_kvm: *mut bindings::kvm) {
+    STATE.scan_requests.fetch_add(1, Relaxed);
+}
+
+/// # Safety
+///
+/// None: the pointers are not followed.
+unsafe extern "C" fn set_sint_gsi(_vcpu: *mut bindings::kvm_vcpu, _sint: u32, gsi: c_int) {
+    STATE.sint_gsi.store(gsi, Relaxed);
+}
+
+/// # Safety
+///
+/// `synic` must be valid for writes.
+unsafe extern "C" fn read_synic(
+    _kvm: *mut bindings::kvm,
+    vp_index: u32,
+    _sint: u32,
+    synic: *mut bindings::kvm_irqroute_synic,
+) {
+    let found = vp_index == STATE.vp_index.load(Relaxed);
+    let view = bindings::kvm_irqroute_synic {
+        vcpu: if found { vcpu() } else { ptr::null_mut() },
+        sint: STATE.sint.load(Relaxed),
+        active: if found { STATE.active.load(Relaxed) } else { 0 },
+        pad: 0,
+    };
+
+    // SAFETY: `Host::read_synic()` passes a local that is valid for the call and not shared; no
+    // lock is needed.
+    unsafe { synic.write(view) };
+}
+
+/// # Safety
+///
+/// None: the pointers are not followed.
+unsafe extern "C" fn deliver_sint(_vcpu: *mut bindings::kvm_vcpu, _sint: u32, vector: u8) -> c_int {
+    STATE.delivered.store(i32::from(vector), Relaxed);
+    1
+}
+
+/// # Safety
+///
+/// None: the pointers are not followed.
+unsafe extern "C" fn notify_acked_gsi(_kvm: *mut bindings::kvm, gsi: c_int) {
+    STATE.acked.store(gsi, Relaxed);
+}
+
+/// The functions of the fake KVM.
+pub(crate) static OPS: bindings::kvm_irqroute_ops = bindings::kvm_irqroute_ops {
+    request_scan: Some(request_scan),
+    set_sint_gsi: Some(set_sint_gsi),
+    read_synic: Some(read_synic),
+    deliver_sint: Some(deliver_sint),
+    notify_acked_gsi: Some(notify_acked_gsi),
+};
+
+/// Makes a KVM_IRQ_ROUTING_MSI route.
+pub(crate) fn msi_route(gsi: u32, address: u64, data: u32) -> bindings::kvm_irq_routing_entry {
+    let mut route = bindings::kvm_irq_routing_entry {
+        gsi,
+        type_: bindings::KVM_IRQ_ROUTING_MSI,
+        ..Default::default()
+    };
+    route.u.msi.address_lo = address as u32;
+    route.u.msi.address_hi = (address >> 32) as u32;
+    route.u.msi.data = data;
+    route
+}
+
+/// Makes a KVM_IRQ_ROUTING_HV_SINT route.
+pub(crate) fn sint_route(gsi: u32, vp_index: u32, sint: u32) -> bindings::kvm_irq_routing_entry {
+    let mut route = bindings::kvm_irq_routing_entry {
+        gsi,
+        type_: bindings::KVM_IRQ_ROUTING_HV_SINT,
+        ..Default::default()
+    };
+    route.u.hv_sint = bindings::kvm_irq_routing_hv_sint {
+        vcpu: vp_index,
+        sint,
+    };
+    route
+}
+
+/// The view of a VM with a split irqchip of 24 pins.
+pub(crate) fn split_vm() -> bindings::kvm_irqroute_vm_view {
+    bindings::kvm_irqroute_vm_view {
+        nr_reserved_pins: 24,
+        split: 1,
+        x2apic_format: 0,
+        broadcast_quirk: 1,
+        pad: 0,
+    }
+}
+
+/// The view of a vCPU of that VM, in xAPIC mode with APIC ID `id`, with `pending` in its IRR.
+pub(crate) fn xapic(id: u8, pending: Option<u8>) -> bindings::kvm_irqroute_vcpu_view {
+    let mut view = bindings::kvm_irqroute_vcpu_view {
+        vm: split_vm(),
+        x2apic_id: u32::from(id),
+        x2apic_mode: 0,
+        xapic_id: u32::from(id),
+        ldr: 0x0200_0000,
+        dfr: 0xffff_ffff,
+        ..Default::default()
+    };
+
+    if let Some(vector) = pending {
+        if let Some(register) = view.irr.get_mut(usize::from(vector / 32)) {
+            *register |= 1 << (vector % 32);
+        }
+    }
+    view
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the module asks of KVM.
+
+use super::bindings;
+use crate::routing::sint::{
+    Sint,
+    SintRegister,
+    Synic, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::prelude::*;
+
+/// A VM as KVM knows it, with the functions that KVM offers for it.
+///
+/// # Invariants
+///
+/// - `kvm` points to the VM that was passed to `kvm_irqroute_bind()`. KVM keeps it until
+///   `kvm_irqroute_release()` returns.
+/// - `ops` points to a constant of KVM, which stays loaded as long as one of its VMs exists.
+pub(crate) struct Host {
+    kvm: NonNull<bindings::kvm>,
+    ops: NonNull<bindings::kvm_irqroute_ops>,
+}
+
+// SAFETY: `kvm` is only passed back to KVM, whose functions do their own locking, and `ops` is
+// constant; both are valid on every CPU.
+unsafe impl Send for Host {}
+
+// SAFETY: As for `Send`: no method changes what is behind `self`.
+unsafe impl Sync for Host {}
+
+/// A vCPU of a [`Host`], which lives as long as the VM.
+///
+/// # Invariants
+///
+/// `vcpu` points to a vCPU of the VM with a Hyper-V context. KVM frees it after the last hook call
+/// for the VM has returned.
+#[derive(Clone, Copy)]
+pub(crate) struct Vp<'a> {
+    vcpu: NonNull<bindings::kvm_vcpu>,
+    _host: PhantomData<&'a Host>,
+}
+
+impl Host {
+    /// Makes the view of a VM, or returns nothing if a pointer is null.
+    ///
+    /// # Safety
+    ///
+    /// Unless null, `kvm` and `ops` must be the arguments of a `kvm_irqroute_bind()` that has not
+    /// been undone by `kvm_irqroute_release()` as long as the result exists.
+    pub(crate) unsafe fn new(
+        kvm: *mut bindings::kvm,
+        ops: *const bindings::kvm_irqroute_ops,
+    ) -> Option<Self> {
+        // INVARIANT: By the safety requirements.
+        Some(Self {
+            kvm: NonNull::new(kvm)?,
+            ops: NonNull::new(ops.cast_mut())?,
+        })
+    }
+
+    fn ops(&self) -> &bindings::kvm_irqroute_ops {
+        // SAFETY: By the invariants, `ops` is valid for as long as `self` is, and constant, so
+        // that there is no mutable alias. No lock is needed.
+        unsafe { self.ops.as_ref() }
+    }
+
+    /// Makes every vCPU scan the routes before it next enters the guest. May sleep.
+    pub(crate) fn request_scan(&self) {
+        if let Some(request_scan) = self.ops().request_scan {
+            // SAFETY: By the invariants, `kvm` is valid. KVM only touches atomic request bits, so
+            // that aliasing is no concern; callers are in process context.
+            unsafe { request_scan(self.kvm.as_ptr()) }
+        }
+    }
+
+    /// Reads the SynIC of the virtual processor `vp_index` and its register for `sint`. Any
+    /// context.
+    pub(crate) fn read_synic(&self, vp_index: u32, sint: Sint) -> (Synic, Option<Vp<'_>>) {
+        let mut raw = bindings::kvm_irqroute_synic::default();
+
+        if let Some(read_synic) = self.ops().read_synic {
+            // SAFETY: By the invariants, `kvm` is valid; `raw` is a local that nothing else
+            // refers to and that outlives the call. KVM looks vCPUs up without locks.
+            unsafe { read_synic(self.kvm.as_ptr(), vp_index, sint.number(), &mut raw) }
+        }
+
+        let active = raw.active != 0;
+        // INVARIANT: KVM has just found the vCPU in the VM. An active SynIC is part of a Hyper-V
+        // context, which is never taken away.
+        let vp = NonNull::new(raw.vcpu).filter(|_| active).map(|vcpu| Vp {
+            vcpu,
+            _host: PhantomData,
+        });
+
+        match vp {
+            Some(_) => (Synic::Active(SintRegister(raw.sint)), vp),
+            None => (Synic::Absent, None),
+        }
+    }
+
+    /// Notes that EOI and EOM of `sint` on `vp` are to be reported to `gsi`. Process context,
+    /// `irq_lock` held.
+    pub(crate) fn set_sint_gsi(&self, vp: Vp<'_>, sint: Sint, gsi: u32) {
+        let (Some(set_sint_gsi), Ok(gsi)) = (self.ops().set_sint_gsi, i32::try_from(gsi)) else {
+            return;
+        };
+
+        // SAFETY: By the invariants of `Vp`, the vCPU is valid and has a Hyper-V context. KVM
+        // stores the number atomically, readers may run at the same time.
+        unsafe { set_sint_gsi(vp.vcpu.as_ptr(), sint.number(), gsi) }
+    }
+
+    /// Sends `vector` for `sint` to the local APIC of `vp`. Any context. Returns what
+    /// KVM_IRQ_LINE_STATUS reports: how many CPUs accepted it, 0 if it was pending already, or a
+    /// negative number.
+    pub(crate) fn deliver_sint(&self, vp: Vp<'_>, sint: Sint, vector: u8) -> i32 {
+        match self.ops().deliver_sint {
+            // SAFETY: By the invariants of `Vp`, the vCPU is valid and has a Hyper-V context. The
+            // local APIC takes interrupts from any context without further locks.
+            Some(deliver_sint) => unsafe { deliver_sint(vp.vcpu.as_ptr(), sint.number(), vector) },
+            None => EINVAL.to_errno(),
+        }
+    }
+
+    /// Tells everyone who waits for the end of the interrupt of `gsi`, i.e. its resample irqfds.
+    /// `irq_srcu` held for reading.
+    pub(crate) fn notify_acked_gsi(&self, gsi: i32) {
+        if let Some(notify_acked_gsi) = self.ops().notify_acked_gsi {
+            // SAFETY: By the invariants, `kvm` is valid. KVM walks a list that `irq_srcu`
+            // protects, which the caller of the hook holds.
+            unsafe { notify_acked_gsi(self.kvm.as_ptr(), gsi) }
+        }
+    }
+
+    /// Returns the virtual processor that a hook call is about, or nothing if `vcpu` is null.
+    ///
+    /// # Safety
+    ///
+    /// Unless null, `vcpu` must be a vCPU of this VM with a Hyper-V context.
+    pub(crate) unsafe fn vp(&self, vcpu: *mut bindings::kvm_vcpu) -> Option<Vp<'_>> {
+        // INVARIANT: By the safety requirements.
+        Some(Vp {
+            vcpu: NonNull::new(vcpu)?,
+            _host: PhantomData,
+        })
+    }
+}
+
+/// Returns whether one more line about a difference may be logged, so that a guest cannot flood
+/// the log.
+pub(crate) fn may_log() -> bool {
+    // SAFETY: FFI call without preconditions; the rate limit has its own lock.
+    unsafe { bindings::irqroute_may_log() }
+}

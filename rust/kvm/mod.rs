@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe views over the hook ABI. This layer converts and never decides.
+
+mod bindings;
+
+#[cfg(CONFIG_KUNIT = "y")]
+pub(crate) mod fake;
+pub(crate) mod host;
+pub(crate) mod index;
+pub(crate) mod params;
+pub(crate) mod stats;
+pub(crate) mod views;
+pub(crate) mod vm;
+
+#[cfg(CONFIG_KUNIT = "y")]
+mod tests;
+
+/// The C names that the exported functions need for their signatures, and nothing else.
+pub(crate) mod raw {
+    pub(crate) use super::bindings::{
+        kvm,
+        kvm_irq_routing_entry,
+        kvm_irqroute_bind,
+        kvm_irqroute_index,
+        kvm_irqroute_index_build,
+        kvm_irqroute_index_free,
+        kvm_irqroute_ops,
+        kvm_irqroute_release,
+        kvm_irqroute_scan,
+        kvm_irqroute_scan_result,
+        kvm_irqroute_sint_acked,
+        kvm_irqroute_sint_deliver,
+        kvm_irqroute_sint_setup,
+        kvm_irqroute_synic_activated,
+        kvm_irqroute_update,
+        kvm_irqroute_vcpu_view,
+        kvm_irqroute_verify_scan,
+        kvm_irqroute_vm,
+        kvm_irqroute_vm_view,
+        kvm_vcpu, //
+    };
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The module parameters.
+
+use super::bindings;
+
+/// Who handles the interrupt routes of a VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// KVM's C, this module does not even hear of it.
+    C,
+    /// This module.
+    Rust,
+    /// KVM's C, and this module checks its scans.
+    Verify,
+}
+
+impl Mode {
+    /// Returns the value of parameter `mode`, which is what the next VM gets.
+    pub(crate) fn current() -> Self {
+        // SAFETY: FFI call without preconditions, it reads an integer once.
+        match unsafe { bindings::irqroute_param_mode() } {
+            bindings::kvm_irqroute_mode_KVM_IRQROUTE_RUST => Self::Rust,
+            bindings::kvm_irqroute_mode_KVM_IRQROUTE_VERIFY => Self::Verify,
+            _ => Self::C,
+        }
+    }
+
+    /// Returns the name that the parameter has for the mode.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::C => "c",
+            Self::Rust => "rust",
+            Self::Verify => "verify",
+        }
+    }
+
+    /// Returns the mode as KVM knows it.
+    pub(crate) fn as_raw(&self) -> i32 {
+        let mode = match self {
+            Self::C => bindings::kvm_irqroute_mode_KVM_IRQROUTE_C,
+            Self::Rust => bindings::kvm_irqroute_mode_KVM_IRQROUTE_RUST,
+            Self::Verify => bindings::kvm_irqroute_mode_KVM_IRQROUTE_VERIFY,
+        };
+
+        mode as i32
+    }
+}
+
+/// Returns the value of parameter `parity`: whether the next VM keeps the defects of KVM's C.
+pub(crate) fn parity() -> bool {
+    // SAFETY: FFI call without preconditions, it reads a boolean once.
+    unsafe { bindings::irqroute_param_parity() }
+}

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit tests of what the host cannot see: C structures, kernel memory, calls through the ops.
+
+use kernel::prelude::*;
+
+#[kunit_tests(kvm_irqroute)]
+mod suite {
+    use super::super::{
+        bindings,
+        fake,
+        host::Host,
+        index::Index,
+        params::Mode,
+        stats::Event,
+        vm::Vm, //
+    };
+    use crate::routing::{
+        apic::{
+            ApicId,
+            BroadcastQuirk,
+            LogicalModel, //
+        },
+        index::Route,
+        msi::{
+            Msi,
+            MsiFormat, //
+        },
+        pins::ReservedPins,
+        scan::Scan,
+        sint::{
+            SintError,
+            SintRoute, //
+        },
+        vector::VectorSet, //
+    };
+    use kernel::{
+        prelude::*,
+        sync::atomic::Relaxed, //
+    };
+
+    const LEVEL: u32 = 1 << 15;
+
+    fn vm(mode: Mode, parity: bool) -> Result<Vm> {
+        // SAFETY: The fake KVM's functions do not follow the pointer to the VM, and its ops are
+        // constant and static; they share nothing but atomics, so that no lock is needed.
+        let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
+
+        Vm::new(host, mode, parity)
+    }
+
+    fn index(routes: &[bindings::kvm_irq_routing_entry]) -> Result<Option<KBox<Index>>> {
+        Index::new(routes, ReservedPins(24))
+    }
+
+    #[test]
+    fn routes_of_userspace() {
+        let msi = fake::msi_route(5, 0x1234_5600_fee0_1004, 0x8041);
+        assert_eq!(
+            Route::from(&msi),
+            Route::Msi {
+                gsi: 5,
+                msi: Msi {
+                    address_lo: 0xfee0_1004,
+                    address_hi: 0x1234_5600,
+                    data: 0x8041,
+                },
+            }
+        );
+
+        let sint = fake::sint_route(7, 3, 2);
+        assert_eq!(
+            Route::from(&sint),
+            Route::Sint(SintRoute {
+                gsi: 7,
+                vp_index: 3,
+                sint: 2,
+            })
+        );
+
+        let mut other = msi;
+        other.type_ = bindings::KVM_IRQ_ROUTING_IRQCHIP;
+        assert_eq!(Route::from(&other), Route::Other);
+    }
+
+    #[test]
+    fn view_of_a_vm() {
+        let mut view = fake::split_vm();
+        assert_eq!(view.reserved_pins(), ReservedPins(24));
+        assert_eq!(view.reading().format, MsiFormat::Compat);
+        assert_eq!(view.reading().quirk, BroadcastQuirk::On);
+
+        view.x2apic_format = 1;
+        view.broadcast_quirk = 0;
+        assert_eq!(view.reading().format, MsiFormat::X2Apic);
+        assert_eq!(view.reading().quirk, BroadcastQuirk::Off);
+
+        view.split = 0;
+        assert_eq!(view.reserved_pins(), ReservedPins(0));
+    }
+
+    #[test]
+    fn view_of_a_vcpu() {
+        let mut view = fake::xapic(9, Some(0x41));
+        view.isr[7] = 1 << 31;
+
+        let mut pending = VectorSet::EMPTY;
+        pending.insert(0x41);
+        pending.insert(0xff);
+        assert_eq!(view.apic().pending_eoi, pending);
+        assert_eq!(
+            view.apic().id,
+            ApicId::XApic {
+                id: 9,
+                initial_id: 9,
+                logical_id: 2,
+                model: LogicalModel::Flat,
+            }
+        );
+
+        view.x2apic_mode = 1;
+        view.x2apic_id = 0x123;
+        view.ldr = 0x0012_0008;
+        assert_eq!(
+            view.apic().id,
+            ApicId::X2Apic {
+                id: 0x123,
+                ldr: 0x0012_0008,
+            }
+        );
+    }
+
+    #[test]
+    fn result_of_a_scan() {
+        let mut scan = Scan::default();
+        let raw = bindings::kvm_irqroute_scan_result::from(scan);
+        assert_eq!(raw.highest_stale, -1);
+        assert_eq!(Scan::from(&raw), scan);
+
+        scan.handled.insert(0xff);
+        scan.highest_stale = Some(0xff);
+        let raw = bindings::kvm_irqroute_scan_result::from(scan);
+        assert_eq!(raw.handled, [0, 0, 0, 1 << 63]);
+        assert_eq!(raw.highest_stale, 0xff);
+        assert_eq!(Scan::from(&raw), scan);
+    }
+
+    #[test]
+    fn index_of_an_empty_table() -> Result {
+        assert!(index(&[])?.is_none());
+        // Edge, and outside of the reserved pins.
+        assert!(index(&[fake::msi_route(0, 0xfee0_0000, 0x41)])?.is_none());
+        assert!(index(&[fake::msi_route(24, 0xfee0_0000, LEVEL | 0x41)])?.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn index_of_a_full_table() -> Result {
+        let mut routes = KVVec::new();
+        for back in 0..4096u32 {
+            let gsi = 4095u32.wrapping_sub(back);
+            let route = if gsi < 4000 {
+                fake::msi_route(gsi, 0xfee0_0000, LEVEL | gsi & 0xff)
+            } else {
+                fake::sint_route(gsi, gsi.wrapping_sub(4000), 15)
+            };
+            routes.push(route, GFP_KERNEL)?;
+        }
+
+        let index = Index::new(&routes, ReservedPins(4096))?.ok_or(EINVAL)?;
+        assert_eq!(index.level().len(), 4000);
+        assert_eq!(index.sints().len(), 96);
+        let order = index.sints().iter().map(|route| route.gsi);
+        assert!(order.eq(4000..4096));
+        Ok(())
+    }
+
+    #[test]
+    fn update_of_a_split_vm() -> Result {
+        fake::reset(0x60);
+        let vm = vm(Mode::Rust, false)?;
+        let index = index(&[
+            fake::sint_route(9, 0, 2),
+            fake::sint_route(8, 0, 2),
+            fake::sint_route(10, 1, 2),
+            fake::sint_route(11, 0, 16),
+        ])?;
+
+        vm.update(&fake::split_vm(), index.as_deref());
+        // The highest GSI of those that have both a virtual processor and a SINT.
+        assert_eq!(fake::STATE.sint_gsi.load(Relaxed), 9);
+        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 1);
+        assert_eq!(vm.counters().get(Event::Update), 1);
+        assert_eq!(vm.counters().get(Event::ScanRequest), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn update_of_a_full_vm() -> Result {
+        fake::reset(0x60);
+        let vm = vm(Mode::Rust, false)?;
+        let mut view = fake::split_vm();
+        view.split = 0;
+
+        vm.update(&view, None);
+        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 0);
+        assert_eq!(vm.counters().get(Event::ScanRequest), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn update_of_a_verified_vm() -> Result {
+        fake::reset(0x60);
+        let vm = vm(Mode::Verify, false)?;
+        let index = index(&[fake::sint_route(9, 0, 2)])?;
+
+        vm.update(&fake::split_vm(), index.as_deref());
+        // KVM's C does the work.
+        assert_eq!(fake::STATE.sint_gsi.load(Relaxed), -1);
+        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 0);
+        assert_eq!(vm.counters().get(Event::Update), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn activation_after_the_update() -> Result {
+        for (parity, gsi) in [(false, 9), (true, -1)] {
+            fake::reset(0x60);
+            let vm = vm(Mode::Rust, parity)?;
+            let index = index(&[fake::sint_route(9, 0, 2), fake::sint_route(10, 1, 2)])?;
+
+            // SAFETY: The fake KVM's functions do not follow the pointer to the vCPU; it is not
+            // locked or freed.
+            let vp = unsafe { vm.host().vp(fake::vcpu()) }.ok_or(EINVAL)?;
+            vm.activate_synic(index.as_deref(), vp, 0);
+            assert_eq!(fake::STATE.sint_gsi.load(Relaxed), gsi);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn delivery_to_a_sint() -> Result {
+        let vm = vm(Mode::Rust, false)?;
+
+        fake::reset(0x60);
+        assert_eq!(vm.deliver_sint(0, 2, true), Ok(1));
+        assert_eq!(fake::STATE.delivered.load(Relaxed), 0x60);
+
+        fake::reset(0x60);
+        assert_eq!(vm.deliver_sint(0, 2, false), Err(SintError::Lowered));
+        assert_eq!(vm.deliver_sint(0, 16, true), Err(SintError::NoSynic));
+        assert_eq!(vm.deliver_sint(1, 2, true), Err(SintError::NoSynic));
+        fake::STATE.sint.store(1 << 16 | 0x60, Relaxed);
+        assert_eq!(vm.deliver_sint(0, 2, true), Err(SintError::Masked));
+        fake::STATE.active.store(0, Relaxed);
+        assert_eq!(vm.deliver_sint(0, 2, true), Err(SintError::NoSynic));
+
+        assert_eq!(fake::STATE.delivered.load(Relaxed), -1);
+        assert_eq!(vm.counters().get(Event::SintDelivery), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn end_of_a_sint() -> Result {
+        fake::reset(0x60);
+        let vm = vm(Mode::Rust, false)?;
+
+        vm.ack_sint(-1);
+        assert_eq!(fake::STATE.acked.load(Relaxed), -1);
+        vm.ack_sint(0);
+        assert_eq!(fake::STATE.acked.load(Relaxed), 0);
+        assert_eq!(vm.counters().get(Event::SintAck), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn verification_of_a_scan() -> Result {
+        let vm = vm(Mode::Verify, false)?;
+        let index = index(&[fake::msi_route(3, 0xfee0_1000, LEVEL | 0x41)])?;
+        let idle = fake::xapic(0, None);
+        let pending = fake::xapic(0, Some(0x41));
+        let none = Scan::default();
+        let mut stale = none;
+        stale.handled.insert(0x41);
+        stale.highest_stale = Some(0x41);
+
+        // The interrupt came before, during and after the scan.
+        vm.verify_scan(index.as_deref(), &pending, &pending, &stale);
+        vm.verify_scan(index.as_deref(), &idle, &pending, &stale);
+        vm.verify_scan(index.as_deref(), &idle, &pending, &none);
+        assert_eq!(vm.counters().get(Event::Difference), 0);
+        assert_eq!(vm.counters().get(Event::Scan), 3);
+
+        vm.verify_scan(index.as_deref(), &pending, &pending, &none);
+        vm.verify_scan(index.as_deref(), &idle, &idle, &stale);
+        assert_eq!(vm.counters().get(Event::Difference), 2);
+
+        // The meaning of the routes changed in between.
+        let mut later = idle;
+        later.vm.x2apic_format = 1;
+        vm.verify_scan(index.as_deref(), &idle, &later, &stale);
+        assert_eq!(vm.counters().get(Event::Difference), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn modes_of_kvm() {
+        assert_eq!(Mode::C.as_raw(), 0);
+        assert_eq!(
+            Mode::Rust.as_raw(),
+            bindings::kvm_irqroute_mode_KVM_IRQROUTE_RUST as i32
+        );
+        assert_eq!(
+            Mode::Verify.as_raw(),
+            bindings::kvm_irqroute_mode_KVM_IRQROUTE_VERIFY as i32
+        );
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What KVM shows of a VM and its vCPUs, in the terms of the pure core.
+
+use super::bindings;
+use crate::routing::{
+    apic::{
+        Apic,
+        ApicId,
+        BroadcastQuirk,
+        LogicalModel, //
+    },
+    index::Route,
+    msi::{
+        Msi,
+        MsiFormat, //
+    },
+    pins::ReservedPins,
+    scan::{
+        Reading,
+        Scan, //
+    },
+    sint::SintRoute,
+    vector::VectorSet, //
+};
+
+impl bindings::kvm_irqroute_vm_view {
+    /// Returns the pins of the userspace I/O APIC. Without a split irqchip there are none.
+    pub(crate) fn reserved_pins(&self) -> ReservedPins {
+        ReservedPins(if self.is_split() {
+            self.nr_reserved_pins
+        } else {
+            0
+        })
+    }
+
+    /// Returns whether local APICs are in KVM and the I/O APIC is in userspace.
+    pub(crate) fn is_split(&self) -> bool {
+        self.split != 0
+    }
+
+    /// Returns how the routes are to be read.
+    pub(crate) fn reading(&self) -> Reading {
+        Reading {
+            format: if self.x2apic_format != 0 {
+                MsiFormat::X2Apic
+            } else {
+                MsiFormat::Compat
+            },
+            quirk: if self.broadcast_quirk != 0 {
+                BroadcastQuirk::On
+            } else {
+                BroadcastQuirk::Off
+            },
+        }
+    }
+}
+
+impl bindings::kvm_irqroute_vcpu_view {
+    /// Returns the local APIC.
+    pub(crate) fn apic(&self) -> Apic {
+        let id = if self.x2apic_mode != 0 {
+            ApicId::X2Apic {
+                id: self.x2apic_id,
+                ldr: self.ldr,
+            }
+        } else {
+            ApicId::XApic {
+                // KVM shows the eight bits of the ID, not the register around them.
+                id: self.xapic_id as u8,
+                initial_id: self.x2apic_id,
+                logical_id: (self.ldr >> 24) as u8,
+                model: LogicalModel::from_dfr(self.dfr),
+            }
+        };
+
+        Apic {
+            id,
+            pending_eoi: VectorSet::from_registers(&self.irr)
+                .union(&VectorSet::from_registers(&self.isr)),
+        }
+    }
+}
+
+const NOT_STALE: i32 = -1;
+
+impl From<Scan> for bindings::kvm_irqroute_scan_result {
+    fn from(scan: Scan) -> Self {
+        Self {
+            handled: scan.handled.words(),
+            highest_stale: scan.highest_stale.map_or(NOT_STALE, i32::from),
+            pad: 0,
+        }
+    }
+}
+
+impl From<&bindings::kvm_irqroute_scan_result> for Scan {
+    fn from(result: &bindings::kvm_irqroute_scan_result) -> Self {
+        Self {
+            handled: VectorSet::from_words(result.handled),
+            highest_stale: u8::try_from(result.highest_stale).ok(),
+        }
+    }
+}
+
+impl From<&bindings::kvm_irq_routing_entry> for Route {
+    fn from(entry: &bindings::kvm_irq_routing_entry) -> Self {
+        match entry.type_ {
+            bindings::KVM_IRQ_ROUTING_MSI => {
+                // SAFETY: `type_` says that `msi` is the member of the union in use. It consists
+                // of integers, for which any bits are valid. The entry is borrowed, so that no one
+                // writes it, and lives as long as the borrow.
+                let msi = unsafe { &entry.u.msi };
+
+                Self::Msi {
+                    gsi: entry.gsi,
+                    msi: Msi {
+                        address_lo: msi.address_lo,
+                        address_hi: msi.address_hi,
+                        data: msi.data,
+                    },
+                }
+            }
+            bindings::KVM_IRQ_ROUTING_HV_SINT => {
+                // SAFETY: As above, for `hv_sint`.
+                let hv_sint = unsafe { &entry.u.hv_sint };
+
+                Self::Sint(SintRoute {
+                    gsi: entry.gsi,
+                    vp_index: hv_sint.vcpu,
+                    sint: hv_sint.sint,
+                })
+            }
+            _ => Self::Other,
+        }
+    }
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A VM that is bound to the module.
+
+use super::{
+    bindings,
+    host::{
+        self,
+        Host,
+        Vp, //
+    },
+    index::Index,
+    params::Mode,
+    stats::{
+        self,
+        Counters,
+        Event, //
+    }, //
+};
+use crate::routing::{
+    msi::Msi,
+    scan::{
+        scan,
+        Scan, //
+    },
+    sint::{
+        self,
+        Sint,
+        SintError,
+        SintRoute, //
+    },
+    update::{
+        scan_request,
+        ScanRequest, //
+    },
+    verify::agrees, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// A bound VM, from KVM_CREATE_VM until it is destroyed.
+pub(crate) struct Vm {
+    host: Host,
+    mode: Mode,
+    parity: bool,
+    counters: Arc<Counters>,
+}
+
+fn level(index: Option<&Index>) -> &[Msi] {
+    index.map_or(&[], Index::level)
+}
+
+fn sints(index: Option<&Index>) -> &[SintRoute] {
+    index.map_or(&[], Index::sints)
+}
+
+impl Vm {
+    /// Makes the module's side of a VM.
+    pub(crate) fn new(host: Host, mode: Mode, parity: bool) -> Result<Self> {
+        Ok(Self {
+            host,
+            mode,
+            parity,
+            counters: Arc::new(Counters::new(), GFP_KERNEL_ACCOUNT)?,
+        })
+    }
+
+    /// Returns the mode that the VM was bound in.
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Returns whether the VM keeps the defects of KVM's C. Checking C against Rust makes sense
+    /// only if both have them.
+    pub(crate) fn parity(&self) -> bool {
+        self.parity || self.mode == Mode::Verify
+    }
+
+    /// Returns the counters.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Returns the counters for someone who may outlive the VM.
+    pub(crate) fn shared_counters(&self) -> Arc<Counters> {
+        self.counters.clone()
+    }
+
+    /// Acts on a new routing table with the given index. Process context, `irq_lock` held.
+    pub(crate) fn update(&self, view: &bindings::kvm_irqroute_vm_view, index: Option<&Index>) {
+        self.counters.count(Event::Update);
+        if self.mode != Mode::Rust {
+            return;
+        }
+
+        for route in sints(index) {
+            if let Some(sint) = Sint::new(route.sint) {
+                if let (_, Some(vp)) = self.host.read_synic(route.vp_index, sint) {
+                    self.host.set_sint_gsi(vp, sint, route.gsi);
+                }
+            }
+        }
+
+        match scan_request(view.is_split()) {
+            ScanRequest::None => (),
+            ScanRequest::All => {
+                self.counters.count(Event::ScanRequest);
+                self.host.request_scan();
+            }
+        }
+    }
+
+    /// Scans the routes for a vCPU. `irq_srcu` held for reading.
+    pub(crate) fn scan(
+        &self,
+        index: Option<&Index>,
+        vcpu: &bindings::kvm_irqroute_vcpu_view,
+    ) -> Scan {
+        self.counters.count(Event::Scan);
+        scan(level(index), vcpu.vm.reading(), &vcpu.apic())
+    }
+
+    /// Checks the result of KVM's own scan for a vCPU that was as in `before` when it began and
+    /// as in `after` when it was done. `irq_srcu` held for reading.
+    pub(crate) fn verify_scan(
+        &self,
+        index: Option<&Index>,
+        before: &bindings::kvm_irqroute_vcpu_view,
+        after: &bindings::kvm_irqroute_vcpu_view,
+        c: &Scan,
+    ) {
+        // A result for routes that were read in two ways is neither right nor wrong.
+        if before.vm.reading() != after.vm.reading() {
+            return;
+        }
+
+        let rust = self.scan(index, before);
+        let latest = scan(level(index), after.vm.reading(), &after.apic());
+        if agrees(c, &rust, &latest) {
+            return;
+        }
+
+        self.counters.count(Event::Difference);
+        if host::may_log() {
+            pr_warn!(
+                "scan of APIC {:#x} differs: C {:x?}, Rust {:x?}\n",
+                before.x2apic_id,
+                c,
+                rust
+            );
+        }
+    }
+
+    /// Takes note of a SINT route for a table that is being set up. Process context.
+    pub(crate) fn setup_sint(&self) {
+        self.counters.count(Event::SintSetup);
+    }
+
+    /// Raises or lowers a line that is routed to a SINT. Any context. Returns what
+    /// KVM_IRQ_LINE_STATUS reports.
+    pub(crate) fn deliver_sint(
+        &self,
+        vp_index: u32,
+        number: u32,
+        raised: bool,
+    ) -> Result<i32, SintError> {
+        let sint = sint::target(number, raised)?;
+        let (synic, vp) = self.host.read_synic(vp_index, sint);
+        let vector = sint::vector(synic)?;
+        let vp = vp.ok_or(SintError::NoSynic)?;
+
+        self.counters.count(Event::SintDelivery);
+        Ok(self.host.deliver_sint(vp, sint, vector))
+    }
+
+    /// Reports the EOI or EOM of a SINT to the GSI that is routed to it, if there is one.
+    /// `irq_srcu` held for reading.
+    pub(crate) fn ack_sint(&self, gsi: i32) {
+        if gsi < 0 {
+            return;
+        }
+
+        self.counters.count(Event::SintAck);
+        self.host.notify_acked_gsi(gsi);
+    }
+
+    /// Lets the SINT routes of a table know a SynIC that was activated after the table was set.
+    /// KVM's C leaves such a SynIC without a way back to its GSIs. Process context, `irq_lock`
+    /// held.
+    pub(crate) fn activate_synic(&self, index: Option<&Index>, vp: Vp<'_>, vp_index: u32) {
+        if self.parity() {
+            return;
+        }
+
+        for route in sints(index)
+            .iter()
+            .filter(|route| route.vp_index == vp_index)
+        {
+            if let Some(sint) = Sint::new(route.sint) {
+                self.host.set_sint_gsi(vp, sint, route.gsi);
+            }
+        }
+    }
+
+    /// Returns the VM of a hook call.
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        stats::unregister(&self.counters);
+    }
+}
