@@ -16,7 +16,10 @@ use crate::{
             Mode, //
         },
         raw::*,
-        stats,
+        stats::{
+            self,
+            Bound, //
+        },
         vm::Vm, //
     },
     routing::{
@@ -26,7 +29,6 @@ use crate::{
 };
 use core::slice;
 use kernel::{
-    debugfs::Scope,
     ffi::{
         c_int,
         c_void, //
@@ -54,13 +56,12 @@ check_signatures!(
     kvm_irqroute_scan,
     kvm_irqroute_verify_scan,
     kvm_irqroute_sint_setup,
+    kvm_irqroute_sint_decide,
     kvm_irqroute_sint_deliver,
+    kvm_irqroute_verify_sint,
     kvm_irqroute_sint_acked,
     kvm_irqroute_synic_activated,
 );
-
-/// A bound VM as KVM holds it.
-type Bound = Pin<KBox<Scope<Vm>>>;
 
 /// Borrows the VM of a hook call.
 ///
@@ -304,6 +305,58 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_sint_setup(
     0
 }
 
+/// What KVM_IRQ_LINE_STATUS and KVM's own code make of each reason not to deliver.
+const SINT_ERRORS: [(SintError, Error); 3] = [
+    // -EPERM is the -1 of "ignored".
+    (SintError::Lowered, EPERM),
+    (SintError::NoSynic, EINVAL),
+    (SintError::Masked, ENOENT),
+];
+
+fn errno_of(error: SintError) -> c_int {
+    let known = SINT_ERRORS.iter().find(|(reason, _)| *reason == error);
+
+    known.map_or(EINVAL, |(_, errno)| *errno).to_errno()
+}
+
+/// Reads the result of a delivery, for which no CPU may accept the interrupt (-1) either.
+fn outcome_of(result: c_int, raised: bool) -> Result<(), SintError> {
+    match SINT_ERRORS
+        .iter()
+        .find(|(_, errno)| errno.to_errno() == result)
+    {
+        Some((SintError::Lowered, _)) if raised => Ok(()),
+        Some((reason, _)) => Err(*reason),
+        None => Ok(()),
+    }
+}
+
+/// Tells what [`kvm_irqroute_sint_deliver`] would do, without doing it.
+///
+/// Context: any, also with interrupts disabled. Locks: none that this function relies on.
+/// Lifetime: no pointers but `vm`.
+///
+/// Returns 0 if it would deliver, else the error that it would return.
+///
+/// # Safety
+///
+/// `vm` must be bound.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_sint_decide(
+    vm: *mut kvm_irqroute_vm,
+    vp_index: u32,
+    sint: u32,
+    level: c_int,
+) -> c_int {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+
+    match vm.decide(vp_index, sint, level != 0) {
+        Ok(()) => 0,
+        Err(error) => errno_of(error),
+    }
+}
+
 /// Raises or lowers a line that is routed to a SINT.
 ///
 /// Context: any, also with interrupts disabled (irqfd). Locks: none that this function relies on.
@@ -328,13 +381,40 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_sint_deliver(
 
     match vm.deliver_sint(vp_index, sint, level != 0) {
         Ok(result) => result,
-        Err(SintError::Lowered) => -1,
-        Err(SintError::NoSynic) => EINVAL.to_errno(),
-        Err(SintError::Masked) => ENOENT.to_errno(),
+        Err(error) => errno_of(error),
     }
 }
 
-/// Reports the EOI or EOM of a SINT to the GSI `gsi` that is routed to it, -1 if none is.
+/// Checks what KVM's own code did with a line that is routed to a SINT, counts a difference and
+/// logs it within a rate limit.
+///
+/// Context: any, also with interrupts disabled. Locks: none that this function relies on.
+/// Lifetime: no pointers but `vm`. `decision` is what [`kvm_irqroute_sint_decide`] returned before
+/// KVM acted, `result` what KVM's code returned.
+///
+/// # Safety
+///
+/// `vm` must be bound.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_verify_sint(
+    vm: *mut kvm_irqroute_vm,
+    vp_index: u32,
+    sint: u32,
+    level: c_int,
+    decision: c_int,
+    result: c_int,
+) {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+    let raised = level != 0;
+    let before = outcome_of(decision, raised);
+    let c = outcome_of(result, raised);
+
+    vm.verify_sint(vp_index, sint, raised, before, c);
+}
+
+/// Reports the EOI or EOM of a SINT to the GSI `gsi` that is routed to it, -1 if none is. In mode
+/// `verify` only counts.
 ///
 /// Context: process, called by the vCPU's own thread. Locks: `irq_srcu` for reading. Lifetime: no
 /// pointers but `vm`.
@@ -385,7 +465,10 @@ mod tests {
         stats::Event, //
     };
     use core::ptr;
-    use kernel::sync::atomic::Relaxed;
+    use kernel::{
+        debugfs::Dir,
+        sync::atomic::Relaxed, //
+    };
 
     const LEVEL: u32 = 1 << 15;
 
@@ -396,7 +479,9 @@ mod tests {
         // SAFETY: The fake KVM's functions do not follow the pointer to the VM; its ops are
         // constant and static, and need no lock.
         let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
-        let bound = stats::register(Vm::new(host, Mode::Rust, false)?)?;
+        let vm = Vm::new(host, Mode::Rust, false)?;
+        // Not registered: the counters of the module are about real VMs.
+        let bound = stats::show(vm, &Dir::new(c"kvm_irqroute_kunit"), c"vm")?;
         let vm = bound.into_foreign().cast();
         let result = test(vm);
 
@@ -478,6 +563,33 @@ mod tests {
             assert_eq!(deliver(0, 2, 1), ENOENT.to_errno());
             Ok(())
         })
+    }
+
+    #[test]
+    fn errno_of_a_decision() -> Result {
+        with_vm(|vm| {
+            // SAFETY: The VM is bound.
+            let decide = |sint, level| unsafe { kvm_irqroute_sint_decide(vm, 0, sint, level) };
+
+            assert_eq!(decide(2, 1), 0);
+            assert_eq!(decide(2, 0), -1);
+            assert_eq!(decide(16, 1), EINVAL.to_errno());
+            fake::STATE.sint.store(1 << 16, Relaxed);
+            assert_eq!(decide(2, 1), ENOENT.to_errno());
+            assert_eq!(fake::STATE.delivered.load(Relaxed), -1);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn outcome_of_a_delivery() {
+        assert_eq!(outcome_of(1, true), Ok(()));
+        assert_eq!(outcome_of(0, true), Ok(()));
+        // No CPU accepts, as opposed to a line that goes down.
+        assert_eq!(outcome_of(-1, true), Ok(()));
+        assert_eq!(outcome_of(-1, false), Err(SintError::Lowered));
+        assert_eq!(outcome_of(EINVAL.to_errno(), true), Err(SintError::NoSynic));
+        assert_eq!(outcome_of(ENOENT.to_errno(), true), Err(SintError::Masked));
     }
 
     #[test]

@@ -16,6 +16,8 @@ EXPORT_SYMBOL_GPL(kvm_irqroute_update);
 EXPORT_SYMBOL_GPL(kvm_irqroute_scan);
 EXPORT_SYMBOL_GPL(kvm_irqroute_verify_scan);
 EXPORT_SYMBOL_GPL(kvm_irqroute_sint_setup);
+EXPORT_SYMBOL_GPL(kvm_irqroute_sint_decide);
 EXPORT_SYMBOL_GPL(kvm_irqroute_sint_deliver);
+EXPORT_SYMBOL_GPL(kvm_irqroute_verify_sint);
 EXPORT_SYMBOL_GPL(kvm_irqroute_sint_acked);
 EXPORT_SYMBOL_GPL(kvm_irqroute_synic_activated);

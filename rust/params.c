@@ -3,6 +3,7 @@
  * Module parameters.  The module! macro has neither strings nor parameters that
  * can be written through sysfs.
  */
+#include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
@@ -56,6 +57,8 @@ static const struct kernel_param_ops parity_ops = {
 module_param_cb(parity, &parity_ops, &parity, 0644);
 __MODULE_PARM_TYPE(parity, "bool");
 MODULE_PARM_DESC(parity, "Whether new VMs keep the defects of KVM's C: 0 (default) or 1");
+
+MODULE_VERSION("0.1");
 
 enum kvm_irqroute_mode irqroute_param_mode(void)
 {

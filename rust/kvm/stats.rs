@@ -199,9 +199,29 @@ impl Drop for Published {
     }
 }
 
+/// A VM with its directory in debugfs.
+pub(crate) type Bound = Pin<KBox<Scope<Vm>>>;
+
+/// Gives `vm` the directory `name` below `parent`, for as long as the result exists.
+pub(crate) fn show(vm: Vm, parent: &Dir, name: &CStr) -> Result<Bound> {
+    let scope = parent.scope(Ok::<_, Error>(vm), name, |vm: &Vm, files| {
+        files.read_callback_file(c"mode", vm, &|vm: &Vm, f: &mut fmt::Formatter<'_>| {
+            writeln!(f, "{}", vm.mode().name())
+        });
+        files.read_callback_file(c"parity", vm, &|vm: &Vm, f: &mut fmt::Formatter<'_>| {
+            writeln!(f, "{}", u8::from(vm.parity()))
+        });
+        for ((_, name), counter) in Event::ALL.into_iter().zip(&vm.counters().0) {
+            files.read_callback_file(name, counter, &Counter::show);
+        }
+    });
+
+    KBox::pin_init(scope, GFP_KERNEL_ACCOUNT)
+}
+
 /// Registers `vm` and gives it a directory, both until the result goes away. Process context.
-pub(crate) fn register(vm: Vm) -> Result<Pin<KBox<Scope<Vm>>>> {
-    let (dir, number) = {
+pub(crate) fn register(vm: Vm) -> Result<Bound> {
+    let (parent, number) = {
         let mut guard = REGISTRY.lock();
         let registry = guard.as_mut().ok_or(ENODEV)?;
 
@@ -209,30 +229,15 @@ pub(crate) fn register(vm: Vm) -> Result<Pin<KBox<Scope<Vm>>>> {
         (registry.vms.clone(), registry.names)
     };
     let name = CString::try_from_fmt(fmt!("{}-{number}", kernel::current!().pid()))?;
+    let bound = show(vm, &parent, &name)?;
 
-    let vm = KBox::pin_init(
-        dir.scope(Ok::<_, Error>(vm), &name, |vm: &Vm, files| {
-            files.read_callback_file(c"mode", vm, &|vm: &Vm, f: &mut fmt::Formatter<'_>| {
-                writeln!(f, "{}", vm.mode().name())
-            });
-            files.read_callback_file(c"parity", vm, &|vm: &Vm, f: &mut fmt::Formatter<'_>| {
-                writeln!(f, "{}", u8::from(vm.parity()))
-            });
-            for ((_, name), counter) in Event::ALL.into_iter().zip(&vm.counters().0) {
-                files.read_callback_file(name, counter, &Counter::show);
-            }
-        }),
-        GFP_KERNEL_ACCOUNT,
-    )?;
-
-    let counters = vm.shared_counters();
+    let counters = bound.shared_counters();
     let node = RBTreeNode::new(address(&counters), counters, GFP_KERNEL_ACCOUNT)?;
-
     if let Some(registry) = REGISTRY.lock().as_mut() {
         registry.bound.insert(node);
         registry.total = registry.total.wrapping_add(1);
     }
-    Ok(vm)
+    Ok(bound)
 }
 
 /// Takes a VM with the given counters off the register. Process context.

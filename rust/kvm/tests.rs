@@ -156,15 +156,15 @@ mod suite {
 
     #[test]
     fn index_of_a_full_table() -> Result {
-        let mut routes = KVVec::new();
+        let mut routes = KVVec::with_capacity(4096, GFP_KERNEL)?;
         for back in 0..4096u32 {
-            let gsi = 4095u32.wrapping_sub(back);
+            let gsi = back ^ 4095;
             let route = if gsi < 4000 {
                 fake::msi_route(gsi, 0xfee0_0000, LEVEL | gsi & 0xff)
             } else {
                 fake::sint_route(gsi, gsi.wrapping_sub(4000), 15)
             };
-            routes.push(route, GFP_KERNEL)?;
+            routes.push_within_capacity(route)?;
         }
 
         let index = Index::new(&routes, ReservedPins(4096))?.ok_or(EINVAL)?;
@@ -269,6 +269,31 @@ mod suite {
         assert_eq!(fake::STATE.acked.load(Relaxed), -1);
         vm.ack_sint(0);
         assert_eq!(fake::STATE.acked.load(Relaxed), 0);
+        assert_eq!(vm.counters().get(Event::SintAck), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn verification_of_a_delivery() -> Result {
+        fake::reset(0x60);
+        let vm = vm(Mode::Verify, false)?;
+        let masked = Err(SintError::Masked);
+
+        vm.verify_sint(0, 2, true, Ok(()), Ok(()));
+        // Unmasked while KVM looked at it.
+        vm.verify_sint(0, 2, true, masked, Ok(()));
+        vm.verify_sint(0, 2, true, masked, masked);
+        assert_eq!(vm.counters().get(Event::Difference), 0);
+        assert_eq!(vm.counters().get(Event::SintDelivery), 2);
+
+        vm.verify_sint(0, 2, true, Ok(()), masked);
+        vm.verify_sint(1, 2, true, Err(SintError::NoSynic), Ok(()));
+        assert_eq!(vm.counters().get(Event::Difference), 2);
+
+        // What is checked is not done.
+        vm.ack_sint(9);
+        assert_eq!(fake::STATE.delivered.load(Relaxed), -1);
+        assert_eq!(fake::STATE.acked.load(Relaxed), -1);
         assert_eq!(vm.counters().get(Event::SintAck), 1);
         Ok(())
     }

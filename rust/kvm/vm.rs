@@ -33,7 +33,10 @@ use crate::routing::{
         scan_request,
         ScanRequest, //
     },
-    verify::agrees, //
+    verify::{
+        scan_agrees,
+        sint_agrees, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -138,7 +141,7 @@ impl Vm {
 
         let rust = self.scan(index, before);
         let latest = scan(level(index), after.vm.reading(), &after.apic());
-        if agrees(c, &rust, &latest) {
+        if scan_agrees(c, &rust, &latest) {
             return;
         }
 
@@ -158,6 +161,24 @@ impl Vm {
         self.counters.count(Event::SintSetup);
     }
 
+    fn decide_sint(
+        &self,
+        vp_index: u32,
+        number: u32,
+        raised: bool,
+    ) -> Result<(Vp<'_>, Sint, u8), SintError> {
+        let sint = sint::target(number, raised)?;
+        let (synic, vp) = self.host.read_synic(vp_index, sint);
+        let vector = sint::vector(synic)?;
+
+        Ok((vp.ok_or(SintError::NoSynic)?, sint, vector))
+    }
+
+    /// Tells what a change of a line that is routed to a SINT would do. Any context.
+    pub(crate) fn decide(&self, vp_index: u32, number: u32, raised: bool) -> Result<(), SintError> {
+        self.decide_sint(vp_index, number, raised).map(|_| ())
+    }
+
     /// Raises or lowers a line that is routed to a SINT. Any context. Returns what
     /// KVM_IRQ_LINE_STATUS reports.
     pub(crate) fn deliver_sint(
@@ -166,16 +187,37 @@ impl Vm {
         number: u32,
         raised: bool,
     ) -> Result<i32, SintError> {
-        let sint = sint::target(number, raised)?;
-        let (synic, vp) = self.host.read_synic(vp_index, sint);
-        let vector = sint::vector(synic)?;
-        let vp = vp.ok_or(SintError::NoSynic)?;
+        let (vp, sint, vector) = self.decide_sint(vp_index, number, raised)?;
 
         self.counters.count(Event::SintDelivery);
         Ok(self.host.deliver_sint(vp, sint, vector))
     }
 
-    /// Reports the EOI or EOM of a SINT to the GSI that is routed to it, if there is one.
+    /// Checks what KVM's C did with a line that is routed to a SINT, `c`, when Rust had decided
+    /// `before`. Any context.
+    pub(crate) fn verify_sint(
+        &self,
+        vp_index: u32,
+        number: u32,
+        raised: bool,
+        before: Result<(), SintError>,
+        c: Result<(), SintError>,
+    ) {
+        if c.is_ok() {
+            self.counters.count(Event::SintDelivery);
+        }
+        if sint_agrees(c, before, self.decide(vp_index, number, raised)) {
+            return;
+        }
+
+        self.counters.count(Event::Difference);
+        if host::may_log() {
+            pr_warn!("SINT {number} of VP {vp_index} differs: C {c:?}, Rust {before:?}\n");
+        }
+    }
+
+    /// Reports the EOI or EOM of a SINT to the GSI that is routed to it, if there is one. In mode
+    /// `verify` KVM's C does.
     /// `irq_srcu` held for reading.
     pub(crate) fn ack_sint(&self, gsi: i32) {
         if gsi < 0 {
@@ -183,7 +225,9 @@ impl Vm {
         }
 
         self.counters.count(Event::SintAck);
-        self.host.notify_acked_gsi(gsi);
+        if self.mode == Mode::Rust {
+            self.host.notify_acked_gsi(gsi);
+        }
     }
 
     /// Lets the SINT routes of a table know a SynIC that was activated after the table was set.
