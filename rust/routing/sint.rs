@@ -7,7 +7,7 @@
 pub(crate) const NR_SINTS: u32 = 16;
 
 /// The number of a synthetic interrupt source, 0 to 15.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sint(u32);
 
 impl Sint {
