@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which routes of a table matter later, and in which order.
+
+use super::{
+    cases, property,
+    reference::{self, Synic, MAX_ROUTES},
+    routing::{
+        index::{order, Entry, Route, Size},
+        msi::Msi,
+        pins::ReservedPins,
+        sint::{Sint, SintRoute},
+    },
+};
+use proptest::{
+    collection::{btree_set, vec},
+    prelude::{any, Just, Strategy},
+    prop_assert_eq, prop_oneof,
+    sample::select,
+};
+use std::cmp::Ordering;
+
+const LEVEL: Msi = Msi {
+    address_lo: 0xfee0_1000,
+    address_hi: 0,
+    data: 0x8030,
+};
+
+const EDGE: Msi = Msi {
+    address_lo: 0xfee0_1000,
+    address_hi: 0,
+    data: 0x0030,
+};
+
+fn msi(gsi: u32, msi: Msi) -> Route {
+    Route::Msi { gsi, msi }
+}
+
+fn sint(gsi: u32) -> SintRoute {
+    SintRoute {
+        gsi,
+        vp_index: 1,
+        sint: 2,
+    }
+}
+
+#[test]
+fn level_routes_of_the_window_are_kept() {
+    for (pins, gsi, kept) in [
+        (0, 0, false),
+        (1, 0, true),
+        (1, 1, false),
+        (24, 0, true),
+        (24, 22, true),
+        (24, 23, true),
+        (24, 24, false),
+        (24, 25, false),
+        (256, 255, true),
+        (256, 256, false),
+        (4095, 4094, true),
+        (4095, 4095, false),
+        (4096, 4095, true),
+    ] {
+        let expected = kept.then_some(Entry::Level(LEVEL));
+
+        assert_eq!(
+            msi(gsi, LEVEL).entry(ReservedPins(pins)),
+            expected,
+            "GSI {gsi} of {pins}"
+        );
+        assert_eq!(
+            msi(gsi, EDGE).entry(ReservedPins(pins)),
+            None,
+            "GSI {gsi} of {pins}"
+        );
+    }
+}
+
+#[test]
+fn sint_routes_are_kept_anywhere() {
+    for pins in [0, 1, 24, MAX_ROUTES] {
+        for gsi in [0, 23, 24, MAX_ROUTES - 1] {
+            let route = SintRoute {
+                gsi,
+                vp_index: u32::MAX,
+                // Valid in a table, though there is no such SINT.
+                sint: 16,
+            };
+
+            assert_eq!(
+                Route::Sint(route).entry(ReservedPins(pins)),
+                Some(Entry::Sint(route)),
+                "GSI {gsi} of {pins}"
+            );
+        }
+    }
+}
+
+#[test]
+fn other_routes_are_dropped() {
+    for pins in [0, 24, MAX_ROUTES] {
+        assert_eq!(Route::Other.entry(ReservedPins(pins)), None, "{pins} pins");
+    }
+}
+
+#[test]
+fn size_counts_what_is_kept() {
+    let window = ReservedPins(24);
+
+    for (routes, level, sints) in [
+        (&[][..], 0, 0),
+        (&[Route::Other], 0, 0),
+        (&[msi(23, EDGE)], 0, 0),
+        (&[msi(24, LEVEL)], 0, 0),
+        (&[msi(23, LEVEL)], 1, 0),
+        (&[Route::Sint(sint(23))], 0, 1),
+        (&[Route::Sint(sint(24))], 0, 1),
+        (
+            &[msi(0, LEVEL), msi(23, LEVEL), msi(24, LEVEL), msi(1, EDGE)],
+            2,
+            0,
+        ),
+        (
+            &[
+                Route::Sint(sint(0)),
+                msi(1, LEVEL),
+                Route::Sint(sint(24)),
+                Route::Other,
+            ],
+            1,
+            2,
+        ),
+    ] {
+        let size = Size::of(routes.iter().copied(), window);
+
+        assert_eq!(size, Size { level, sints }, "{routes:?}");
+        assert_eq!(size.is_empty(), level == 0 && sints == 0, "{routes:?}");
+    }
+}
+
+#[test]
+fn size_fits_the_entries_of_any_table() {
+    property::check(cases::vms(), |case| {
+        let level = case.table.iter().filter(|entry| {
+            entry.kind == reference::MSI
+                && entry.gsi < case.arch.nr_reserved_ioapic_pins
+                && reference::msi_to_lapic_irq(&case.arch, entry.payload).level_triggered
+        });
+        let sints = case
+            .table
+            .iter()
+            .filter(|entry| entry.kind == reference::HV_SINT);
+
+        prop_assert_eq!(
+            Size::of(case.routes(), case.pins()),
+            Size {
+                level: level.count(),
+                sints: sints.count(),
+            }
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn order_is_that_of_gsis() {
+    for (lower, higher) in [
+        (0, 1),
+        (0, 4095),
+        (23, 24),
+        (4094, 4095),
+        // Neither the lowest byte nor the sign of a difference decides.
+        (0x0ff, 0x100),
+        (0x002, 0x101),
+        (0, u32::MAX),
+        (i32::MAX as u32, i32::MAX as u32 + 1),
+    ] {
+        // What else the routes differ in speaks against their GSIs.
+        let lower = SintRoute {
+            gsi: lower,
+            vp_index: 9,
+            sint: 15,
+        };
+        let higher = SintRoute {
+            gsi: higher,
+            vp_index: 0,
+            sint: 0,
+        };
+
+        assert_eq!(
+            order(&lower, &higher),
+            Ordering::Less,
+            "{lower:?} {higher:?}"
+        );
+        assert_eq!(
+            order(&higher, &lower),
+            Ordering::Greater,
+            "{lower:?} {higher:?}"
+        );
+        assert_eq!(order(&lower, &lower), Ordering::Equal, "{lower:?}");
+    }
+}
+
+/// Generates tables of SINT routes, many of them to the same SINT.
+fn sint_tables() -> impl Strategy<Value = Vec<reference::Entry>> {
+    let gsis = prop_oneof![4 => 0..16_u32, 1 => 0..MAX_ROUTES];
+
+    btree_set(gsis, 0..12)
+        .prop_flat_map(|gsis| {
+            let targets = vec(
+                (0..4_u32, select(vec![0_u32, 1, 14, 15, 16, 17])),
+                gsis.len(),
+            );
+            let gsis = Just(gsis.into_iter().collect::<Vec<_>>()).prop_shuffle();
+
+            (gsis, targets)
+        })
+        .prop_map(|(gsis, targets)| {
+            let entry = |(gsi, (vp_index, sint))| reference::Entry {
+                gsi,
+                kind: reference::HV_SINT,
+                payload: [vp_index, sint, 0],
+            };
+
+            gsis.into_iter().zip(targets).map(entry).collect()
+        })
+}
+
+/// Generates virtual processors, not all of them with an active SynIC.
+fn synics() -> impl Strategy<Value = Vec<Option<Synic>>> {
+    let synic = |active| Synic {
+        active,
+        sint: [0; 16],
+        sint_to_gsi: [-1; 16],
+    };
+    let presence = prop_oneof![
+        1 => Just(None),
+        4 => any::<bool>().prop_map(move |active| Some(synic(active))),
+    ];
+
+    vec(presence, 3)
+}
+
+#[test]
+fn highest_gsi_of_a_sint_wins_as_in_kvm() {
+    property::check((sint_tables(), synics()), |(table, mut synics)| {
+        let mut gsi_of: Vec<_> = synics
+            .iter()
+            .map(|synic| synic.filter(|synic| synic.active).map(|_| [None; 16]))
+            .collect();
+        let mut routes: Vec<SintRoute> = table
+            .iter()
+            .filter_map(|entry| match cases::route(entry) {
+                Route::Sint(route) => Some(route),
+                _ => None,
+            })
+            .collect();
+
+        // As little stable as the kernel's sort.
+        routes.sort_unstable_by(order);
+        for route in routes {
+            let gsis = gsi_of.get_mut(route.vp_index as usize);
+
+            if let (Some(Some(gsis)), Some(sint)) = (gsis, Sint::new(route.sint)) {
+                gsis[sint.number() as usize] = Some(route.gsi);
+            }
+        }
+
+        reference::hv_irq_routing_update(&mut synics, &table);
+        for (synic, gsis) in synics.iter().zip(gsi_of) {
+            let Some(synic) = synic else { continue };
+            let found = gsis
+                .unwrap_or_default()
+                .map(|gsi| gsi.map_or(-1, |gsi| gsi as i32));
+
+            prop_assert_eq!(synic.sint_to_gsi, found);
+        }
+        Ok(())
+    });
+}
+
+/// Without tables that lead to one SINT twice, the property above would not see the order.
+#[test]
+fn generated_sint_tables_have_conflicts() {
+    let tables = property::sample(sint_tables());
+    // An earlier route of the same SINT has a higher GSI, so that the order of the table is wrong.
+    let is_conflict = |a: &reference::Entry, b: &reference::Entry| {
+        a.payload == b.payload && a.payload[1] < 16 && a.gsi > b.gsi
+    };
+    let conflicts = tables
+        .iter()
+        .filter(|table| {
+            (1..table.len()).any(|i| table[..i].iter().any(|a| is_conflict(a, &table[i])))
+        })
+        .count();
+
+    assert!(
+        conflicts * 10 >= tables.len(),
+        "{conflicts} of {}",
+        tables.len()
+    );
+}
