@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "helper.h"
+#include "vm.h"
+
+#define MODE_FILE	"/sys/module/kvm_irqroute/parameters/mode"
+#define COUNTERS_DIR	"/sys/kernel/debug/kvm_irqroute"
+
+const struct counter_info counter_infos[NR_COUNTERS] = {
+	[COUNTER_VMS_TOTAL]	  = { "vms_total", "VMs bound to the helper" },
+	[COUNTER_UPDATES]	  = { "updates", "routing tables set" },
+	[COUNTER_SCANS]		  = { "scans", "scans of the routes: which EOIs of a vCPU exit?" },
+	[COUNTER_SCAN_REQUESTS]	  = { "scan_requests", "requests to all vCPUs of a VM to scan" },
+	[COUNTER_SINT_SETUPS]	  = { "sint_setups", "SINT routes set up" },
+	[COUNTER_SINT_DELIVERIES] = { "sint_deliveries", "interrupts sent by a SINT route" },
+	[COUNTER_SINT_ACKS]	  = { "sint_acks", "EOIs and EOMs passed back to a GSI" },
+	[COUNTER_DIFFERENCES]	  = { "differences", "results unlike C's, with mode=verify" },
+};
+
+static char initial_mode[16];
+
+bool helper_loaded(void)
+{
+	return !access(MODE_FILE, F_OK);
+}
+
+static bool write_mode(const char *mode)
+{
+	FILE *file = fopen(MODE_FILE, "w");
+
+	if (!file)
+		return false;
+	fputs(mode, file);
+	return !fclose(file);
+}
+
+static void restore_mode(void)
+{
+	write_mode(initial_mode);
+}
+
+void helper_set_mode(const char *mode)
+{
+	FILE *file;
+
+	if (!initial_mode[0]) {
+		file = fopen(MODE_FILE, "r");
+		if (!file || fscanf(file, "%15s", initial_mode) != 1)
+			die("%s: %s (is kvm_irqroute loaded?)", MODE_FILE, strerror(errno));
+		fclose(file);
+		atexit(restore_mode);
+	}
+	if (!write_mode(mode))
+		die("write '%s' to %s: %s (be root)", mode, MODE_FILE, strerror(errno));
+}
+
+bool helper_read_counters(unsigned long long *counters)
+{
+	char path[128];
+	FILE *file;
+	bool ok;
+
+	for (int i = 0; i < NR_COUNTERS; i++) {
+		snprintf(path, sizeof(path), COUNTERS_DIR "/%s", counter_infos[i].name);
+		file = fopen(path, "r");
+		if (!file)
+			return false;
+		ok = fscanf(file, "%llu", &counters[i]) == 1;
+		fclose(file);
+		if (!ok)
+			return false;
+	}
+	return true;
+}

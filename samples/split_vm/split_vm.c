@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runs the scenarios on C and on Rust and shows what became of them side by side.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helper.h"
+#include "scenario.h"
+
+#define NAME_WIDTH	31
+#define OUTCOME_WIDTH	26
+#define TEXT_SIZE	32
+#define DASHES		"----------------------------------------"
+
+struct column {
+	const char *title;
+	const char *mode;	/* of the helper; NULL: it is not loaded */
+	struct log logs[NR_SCENARIOS][MAX_STEPS];
+	unsigned long long counters[NR_COUNTERS];	/* by how much they grew */
+	bool counters_known;
+};
+
+static const char usage[] =
+"Usage: split_vm [--mode both|c|rust|verify]\n"
+"\n"
+"Makes small VMs, sends them interrupts, and shows what the guest got and what exited to\n"
+"userspace, when KVM's own C decides and when the helper (kvm_irqroute) decides in Rust.\n"
+"\n"
+"  --mode both      C and Rust side by side (the default if the helper is loaded)\n"
+"  --mode c         just C (the default if it is not)\n"
+"  --mode rust      just Rust\n"
+"  --mode verify    just the mode in which the helper compares its results with C's\n"
+"  --help           this text\n"
+"\n"
+"Needs /dev/kvm and, to set the helper's mode, root. tools/testing/vm/run provides both:\n"
+"\n"
+"  tools/testing/vm/run --mode rust -- samples/split_vm/split_vm\n"
+"\n"
+"Exit status: 0 all as expected, and the same on C and Rust; 1 not so; 2 could not run.\n";
+
+static void run_column(struct column *column)
+{
+	unsigned long long before[NR_COUNTERS];
+	struct vm vm;
+
+	doing[0] = column->title;
+	if (column->mode)
+		helper_set_mode(column->mode);
+	column->counters_known = column->mode && helper_read_counters(before);
+
+	for (int i = 0; i < NR_SCENARIOS; i++) {
+		const struct scenario *scenario = &scenarios[i];
+
+		doing[1] = scenario->name;
+		vm_create(&vm, scenario->irqchip, scenario->synic, column->logs[i]);
+		vm_set_route(&vm, &scenario->route);
+		/* Each vCPU takes the route up before the first interrupt is pending. */
+		vm_run_all(&vm);
+		scenario->run(&vm, scenario);
+		vm_destroy(&vm);
+	}
+	doing[0] = NULL;
+	doing[1] = NULL;
+
+	column->counters_known = column->counters_known && helper_read_counters(column->counters);
+	if (column->counters_known)
+		for (int i = 0; i < NR_COUNTERS; i++)
+			column->counters[i] -= before[i];
+}
+
+/* No event is a dash in the first line of a step and blank in the others. */
+static const char *event_text(const struct event *event, int line, char buf[TEXT_SIZE])
+{
+	switch (event->type) {
+	case EVENT_RECEIVED:
+		snprintf(buf, TEXT_SIZE, "vCPU%d 0x%02x", event->vcpu, event->vector);
+		break;
+	case EVENT_EOI_EXIT:
+		snprintf(buf, TEXT_SIZE, "vCPU%d EOI 0x%02x", event->vcpu, event->vector);
+		break;
+	case EVENT_RESAMPLED:
+		return "resamplefd";
+	default:
+		return line ? "" : "-";
+	}
+	return buf;
+}
+
+static bool is_received(const struct event *event)
+{
+	return event->type == EVENT_RECEIVED;
+}
+
+/* The nth event of a log that the guest received (or else: that exited), or a blank one. */
+static const struct event *nth_event(const struct log *log, bool received, int n)
+{
+	static const struct event none = { EVENT_NONE, 0, 0 };
+
+	for (int i = 0; i < log->nr; i++)
+		if (is_received(&log->events[i]) == received && !n--)
+			return &log->events[i];
+	return &none;
+}
+
+static int nr_lines(const struct log *log)
+{
+	int received = 0;
+
+	for (int i = 0; i < log->nr; i++)
+		received += is_received(&log->events[i]);
+	return received > log->nr - received ? received : log->nr - received;
+}
+
+static void print_outcome(const struct log *log, int line)
+{
+	const struct event *got = nth_event(log, true, line);
+	const struct event *exited = nth_event(log, false, line);
+	char buf[TEXT_SIZE];
+
+	printf(" | %-10s", event_text(got, line, buf));
+	printf("  %-14s", event_text(exited, line, buf));
+}
+
+static bool same_log(const struct log *a, const struct log *b)
+{
+	if (a->nr != b->nr)
+		return false;
+	for (int i = 0; i < a->nr; i++)
+		if (a->events[i].type != b->events[i].type ||
+		    a->events[i].vcpu != b->events[i].vcpu ||
+		    a->events[i].vector != b->events[i].vector)
+			return false;
+	return true;
+}
+
+/* Returns true if the step went as expected in all columns. */
+static bool print_step(const char *name, const struct log *expected, const struct log **logs,
+		       int nr_columns)
+{
+	bool same = same_log(logs[0], logs[nr_columns - 1]);
+	bool ok = same && same_log(logs[0], expected);
+	const char *mark = !same ? "DIFF" : !ok ? "BAD" : nr_columns > 1 ? "same" : "ok";
+	int lines = 1;
+	char buf[TEXT_SIZE];
+
+	for (int i = 0; i < nr_columns; i++)
+		if (nr_lines(logs[i]) > lines)
+			lines = nr_lines(logs[i]);
+
+	for (int line = 0; line < lines; line++) {
+		printf("%-*s", NAME_WIDTH, line ? "" : name);
+		for (int i = 0; i < nr_columns; i++)
+			print_outcome(logs[i], line);
+		printf(line ? " |\n" : " | %s\n", mark);
+	}
+	if (!ok) {
+		printf("    expected:");
+		for (int i = 0; i < expected->nr; i++)
+			printf("%s %s", i ? "," : "",
+			       event_text(&expected->events[i], i, buf));
+		printf("\n");
+	}
+	return ok;
+}
+
+static void print_rule(int nr_columns)
+{
+	printf("%.*s", NAME_WIDTH, DASHES);
+	for (int i = 0; i < nr_columns; i++)
+		printf("-+-%.*s", OUTCOME_WIDTH, DASHES);
+	printf("-+-----\n");
+}
+
+/* Returns how many steps did not go as expected. */
+static int print_table(const struct column *columns, int nr_columns)
+{
+	const struct log *logs[2];
+	int nr_bad = 0;
+	char name[64];
+
+	printf("%-*s", NAME_WIDTH, "");
+	for (int i = 0; i < nr_columns; i++)
+		printf(" | %-*s", OUTCOME_WIDTH, columns[i].title);
+	printf(" |\n%-*s", NAME_WIDTH, "scenario");
+	for (int i = 0; i < nr_columns; i++)
+		printf(" | %-10s  %-14s", "guest got", "what exited");
+	printf(" |\n");
+	print_rule(nr_columns);
+
+	for (int i = 0; i < NR_SCENARIOS; i++) {
+		const struct scenario *scenario = &scenarios[i];
+
+		if (scenario->nr_steps > 1) {
+			printf("%d %-*s", i + 1, NAME_WIDTH - 2, scenario->name);
+			for (int j = 0; j < nr_columns; j++)
+				printf(" | %*s", OUTCOME_WIDTH, "");
+			printf(" |\n");
+		}
+		for (int step = 0; step < scenario->nr_steps; step++) {
+			if (scenario->nr_steps > 1)
+				snprintf(name, sizeof(name), "    %s", scenario->steps[step].name);
+			else
+				snprintf(name, sizeof(name), "%d %s", i + 1, scenario->name);
+			for (int j = 0; j < nr_columns; j++)
+				logs[j] = &columns[j].logs[i][step];
+			nr_bad += !print_step(name, &scenario->steps[step].expected, logs,
+					      nr_columns);
+		}
+	}
+	print_rule(nr_columns);
+	printf("guest got:   vCPU and vector of each interrupt that the guest handled\n"
+	       "what exited: EOI = KVM_EXIT_IOAPIC_EOI with that vector, on the vCPU that wrote the EOI;\n"
+	       "             resamplefd = KVM signalled it, so the guest's EOM reached the route's GSI\n\n");
+	return nr_bad;
+}
+
+/* The counters show that a column was what its title says. Returns how many say otherwise. */
+static int check_counters(const struct column *column)
+{
+	static const enum counter must_grow[] = {
+		COUNTER_UPDATES, COUNTER_SCANS, COUNTER_SINT_SETUPS,
+		COUNTER_SINT_DELIVERIES, COUNTER_SINT_ACKS,
+	};
+	unsigned long long bound = column->counters[COUNTER_VMS_TOTAL];
+	int nr_bad = 0;
+
+	if (!strcmp(column->mode, "c")) {
+		if (bound)
+			printf("BAD: %llu VMs of column C were bound to the helper.\n", bound);
+		return bound > 0;
+	}
+
+	if (bound < NR_SCENARIOS) {
+		printf("BAD: just %llu of %d VMs were bound to the helper: see the kernel log.\n",
+		       bound, NR_SCENARIOS);
+		nr_bad++;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(must_grow); i++) {
+		if (column->counters[must_grow[i]])
+			continue;
+		printf("BAD: the helper counted no %s.\n", counter_infos[must_grow[i]].name);
+		nr_bad++;
+	}
+	if (column->counters[COUNTER_DIFFERENCES]) {
+		printf("BAD: C and Rust disagreed: see the kernel log.\n");
+		nr_bad++;
+	}
+	return nr_bad;
+}
+
+static int print_counters(const struct column *columns, int nr_columns)
+{
+	int nr_bad = 0;
+
+	for (int i = 0; i < nr_columns; i++) {
+		if (!columns[i].counters_known) {
+			printf("BAD: no counters to show that Rust ran.\n"
+			       "Try: mount -t debugfs none /sys/kernel/debug\n\n");
+			return 1;
+		}
+	}
+
+	printf("%-16s", "helper counted");
+	for (int i = 0; i < nr_columns; i++)
+		printf(" %6s", columns[i].title);
+	printf("\n");
+	for (int counter = 0; counter < NR_COUNTERS; counter++) {
+		printf("  %-14s", counter_infos[counter].name);
+		for (int i = 0; i < nr_columns; i++)
+			printf(" %6llu", columns[i].counters[counter]);
+		printf("   %s\n", counter_infos[counter].meaning);
+	}
+	for (int i = 0; i < nr_columns; i++)
+		nr_bad += check_counters(&columns[i]);
+	printf("\n");
+	return nr_bad;
+}
+
+static void print_what_next(const char *program)
+{
+	printf("What next:\n"
+	       "  compute each result in C and in Rust, and compare them:\n"
+	       "    tools/testing/vm/run --mode verify -- %s --mode verify\n"
+	       "  look around in the test VM:\n"
+	       "    tools/testing/vm/run -- bash\n"
+	       "  run all tests, on C, on Rust and in mode verify:\n"
+	       "    make check\n", program);
+}
+
+static const char *parse_options(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "mode", required_argument, NULL, 'm' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	const char *mode = NULL;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'm':
+			mode = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default:
+			fputs(usage, stderr);
+			exit(2);
+		}
+	}
+	if (optind < argc)
+		die("'%s' is not an option (see --help)", argv[optind]);
+	return mode;
+}
+
+/* Returns how many columns the mode has. */
+static int choose_columns(const char *mode, bool loaded, struct column *columns)
+{
+	static const struct {
+		const char *mode;
+		const char *title;
+		bool in_both;
+	} choices[] = {
+		{ "c", "C", true },
+		{ "rust", "Rust", true },
+		{ "verify", "verify", false },
+	};
+	int nr = 0;
+
+	if (!mode)
+		mode = loaded ? "both" : "c";
+	for (size_t i = 0; i < ARRAY_SIZE(choices); i++) {
+		if (strcmp(mode, "both") ? strcmp(mode, choices[i].mode) : !choices[i].in_both)
+			continue;
+		columns[nr].title = choices[i].title;
+		columns[nr++].mode = loaded ? choices[i].mode : NULL;
+	}
+	if (!nr)
+		die("--mode %s: it is one of both, c, rust, verify", mode);
+	if (!loaded && strcmp(mode, "c"))
+		die("--mode %s: kvm_irqroute is not loaded (insmod kvm_irqroute.ko, or make demo)",
+		    mode);
+	return nr;
+}
+
+int main(int argc, char **argv)
+{
+	static struct column columns[2];
+	const char *mode = parse_options(argc, argv);
+	bool loaded = helper_loaded();
+	int nr_columns = choose_columns(mode, loaded, columns);
+	int nr_bad;
+
+	for (int i = 0; i < nr_columns; i++)
+		run_column(&columns[i]);
+
+	printf("VMs of %d vCPUs with a split irqchip: GSIs 0..%d are reserved for the pins of an\n"
+	       "I/O APIC in userspace, which has to hear of EOIs. One VM for each scenario and column.\n\n",
+	       NR_VCPUS, RESERVED_PINS - 1);
+	nr_bad = print_table(columns, nr_columns);
+	if (loaded)
+		nr_bad += print_counters(columns, nr_columns);
+
+	if (nr_bad)
+		printf("FAILED: see DIFF and BAD above.\n\n");
+	else if (nr_columns > 1)
+		printf("All as expected, and C and Rust agree.\n\n");
+	else
+		printf("All as expected on %s.\n\n", columns[0].title);
+	if (!loaded)
+		printf("The helper (kvm_irqroute) is not loaded, so there is no column for Rust.\n"
+		       "make demo shows both.\n\n");
+	print_what_next(argv[0]);
+	return nr_bad ? 1 : 0;
+}
