@@ -11,6 +11,10 @@ use crate::{
     kvm::{
         host::Host,
         index::Index,
+        locks::{
+            IrqLock,
+            IrqSrcu, //
+        },
         params::{
             self,
             Mode, //
@@ -18,7 +22,7 @@ use crate::{
         raw::*,
         stats::{
             self,
-            Bound, //
+            Stats, //
         },
         vm::Vm, //
     },
@@ -29,12 +33,8 @@ use crate::{
 };
 use core::slice;
 use kernel::{
-    ffi::{
-        c_int,
-        c_void, //
-    },
-    prelude::*,
-    types::ForeignOwnable, //
+    ffi::c_int,
+    prelude::*, //
 };
 
 /// Fails the build if an exported function does not have the type that the header gives it: both
@@ -48,6 +48,7 @@ macro_rules! check_signatures {
 }
 
 check_signatures!(
+    irqroute_total,
     kvm_irqroute_bind,
     kvm_irqroute_release,
     kvm_irqroute_index_build,
@@ -69,11 +70,9 @@ check_signatures!(
 ///
 /// `vm` must come from [`kvm_irqroute_bind`] and stay bound for `'a`.
 unsafe fn borrow_vm<'a>(vm: *mut kvm_irqroute_vm) -> &'a Vm {
-    // SAFETY: `vm` is what `Bound::into_foreign()` returned and is valid for `'a` by the safety
+    // SAFETY: `vm` is what `KBox::into_raw()` returned and is valid for `'a` by the safety
     // requirements. It is only ever borrowed shared, and no lock is needed to do so.
-    let bound = unsafe { Bound::borrow(vm.cast::<c_void>()) };
-
-    bound.get_ref()
+    unsafe { &*vm.cast::<Vm>() }
 }
 
 /// Borrows the index of a hook call, nothing if it is null.
@@ -92,8 +91,8 @@ unsafe fn borrow_index<'a>(index: *const kvm_irqroute_index) -> Option<&'a Index
 /// Context: process, may sleep. Locks: none. Lifetime: `kvm` and `ops` stay valid until
 /// [`kvm_irqroute_release`]; on success `*vm` is the handle for the other hooks.
 ///
-/// Returns the mode of the VM (`enum kvm_irqroute_mode`, 0 if the module does not take it) or
-/// `-ENOMEM`.
+/// Returns the mode of the VM (`enum kvm_irqroute_mode`, 0 if the module does not take it),
+/// `-ENOMEM`, `-EINVAL` if a pointer is null, or `-ENODEV` if the module is not set up.
 ///
 /// # Safety
 ///
@@ -115,10 +114,18 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_bind(
         return EINVAL.to_errno();
     };
 
-    let bound = Vm::new(host, mode, params::parity()).and_then(stats::register);
+    // C against Rust makes sense only if both have the same defects.
+    let parity = params::parity() || mode == Mode::Verify;
+    let bound = Stats::listed(mode, parity).and_then(|stats| {
+        Ok(KBox::new(
+            Vm::new(host, mode, parity, stats),
+            GFP_KERNEL_ACCOUNT,
+        )?)
+    });
+
     match bound {
         Ok(bound) => {
-            let handle = bound.into_foreign().cast();
+            let handle = KBox::into_raw(bound).cast();
 
             // SAFETY: `vm` is valid for writes and, being a fresh VM's, seen by the caller only,
             // who needs no lock for it.
@@ -139,9 +146,9 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_bind(
 /// `vm` must come from [`kvm_irqroute_bind`], and no other hook may run for it.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn kvm_irqroute_release(vm: *mut kvm_irqroute_vm) {
-    // SAFETY: `vm` is what `Bound::into_foreign()` returned, and the caller gives it back once,
-    // when it is no longer borrowed by any hook, so that no lock is needed.
-    drop(unsafe { Bound::from_foreign(vm.cast::<c_void>()) });
+    // SAFETY: `vm` is what `KBox::into_raw()` returned, and the caller gives it back once, when it
+    // is no longer borrowed by any hook, so that no lock is needed.
+    drop(unsafe { KBox::from_raw(vm.cast::<Vm>()) });
 }
 
 /// Makes the index of a routing table that is valid and not published yet.
@@ -169,8 +176,9 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_index_build(
     let routes = if nr == 0 {
         &[]
     } else {
-        // SAFETY: `routes` is valid for `nr` entries during the call. It is KVM's private copy of
-        // what userspace gave, so that no one writes it meanwhile; no lock is needed.
+        // SAFETY: `routes` is valid for `nr` entries during the call. It is a constant of KVM or
+        // its private copy of what userspace gave, so that no one writes it meanwhile; no lock is
+        // needed.
         unsafe { slice::from_raw_parts(routes, nr as usize) }
     };
 
@@ -209,7 +217,7 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_index_free(index: *mut kvm_irqroute
 ///
 /// # Safety
 ///
-/// As for the other hooks: `vm` bound, `view` valid for reads, `index` null or valid.
+/// `vm` must be bound and its `irq_lock` held, `view` valid for reads, `index` null or valid.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn kvm_irqroute_update(
     vm: *mut kvm_irqroute_vm,
@@ -224,7 +232,10 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_update(
     // SAFETY: `irq_lock` keeps the table, and with it the index, from being replaced and freed.
     let index = unsafe { borrow_index(index) };
 
-    vm.update(view, index);
+    // SAFETY: By the safety requirements.
+    let lock = unsafe { IrqLock::held() };
+
+    vm.update(&lock, view, index);
 }
 
 /// Scans the routes for a vCPU: which EOIs it has to report to userspace.
@@ -234,7 +245,8 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_update(
 ///
 /// # Safety
 ///
-/// `vm` must be bound, `index` null or valid, `vcpu` valid for reads and `result` for writes.
+/// `vm` must be bound and its `irq_srcu` held, `index` null or valid, `vcpu` valid for reads and
+/// `result` for writes.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn kvm_irqroute_scan(
     vm: *mut kvm_irqroute_vm,
@@ -263,7 +275,8 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_scan(
 ///
 /// # Safety
 ///
-/// `vm` must be bound, `index` null or valid, the other pointers valid for reads.
+/// `vm` must be bound and its `irq_srcu` held, `index` null or valid, the other pointers valid for
+/// reads.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn kvm_irqroute_verify_scan(
     vm: *mut kvm_irqroute_vm,
@@ -413,47 +426,55 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_verify_sint(
     vm.verify_sint(vp_index, sint, raised, before, c);
 }
 
-/// Reports the EOI or EOM of a SINT to the GSI `gsi` that is routed to it, -1 if none is. In mode
-/// `verify` only counts.
+/// Reports the EOI or EOM of a SINT to the GSI `gsi` that is routed to it. In mode `verify` only
+/// counts.
 ///
-/// Context: process, called by the vCPU's own thread. Locks: `irq_srcu` for reading. Lifetime: no
-/// pointers but `vm`.
+/// Context: process. Locks: `irq_srcu` for reading and the vCPU's mutex. Lifetime: no pointers but
+/// `vm`.
 ///
 /// # Safety
 ///
-/// `vm` must be bound.
+/// `vm` must be bound and its `irq_srcu` held.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn kvm_irqroute_sint_acked(vm: *mut kvm_irqroute_vm, gsi: c_int) {
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
+    // SAFETY: By the safety requirements.
+    let srcu = unsafe { IrqSrcu::held() };
 
-    vm.ack_sint(gsi);
+    vm.ack_sint(&srcu, gsi);
 }
 
-/// Lets the SINT routes of the current table know a SynIC that was just activated.
+/// Lets the SINTs of a virtual processor, whose SynIC was just activated, know their GSIs.
 ///
 /// Context: process, may sleep. Locks: `irq_lock` and the vCPU's mutex. Lifetime: `index` is read
-/// during the call only, `vcpu` is kept by KVM as long as the VM.
+/// during the call only.
 ///
 /// # Safety
 ///
-/// `vm` must be bound, `index` null or valid, and `vcpu` a vCPU of the VM with a Hyper-V context.
+/// `vm` must be bound and its `irq_lock` held, `index` null or valid.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn kvm_irqroute_synic_activated(
     vm: *mut kvm_irqroute_vm,
     index: *const kvm_irqroute_index,
-    vcpu: *mut kvm_vcpu,
     vp_index: u32,
 ) {
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
     // SAFETY: `irq_lock` keeps the table, and with it the index, from being replaced and freed.
     let index = unsafe { borrow_index(index) };
+    // SAFETY: By the safety requirements.
+    let lock = unsafe { IrqLock::held() };
 
-    // SAFETY: KVM has just activated the SynIC of this vCPU, which is part of its Hyper-V context.
-    if let Some(vp) = unsafe { vm.host().vp(vcpu) } {
-        vm.activate_synic(index, vp, vp_index);
-    }
+    vm.activate_synic(&lock, index, vp_index);
+}
+
+/// Returns the value of a file about all VMs, for `debugfs.c`.
+///
+/// Context: process, may sleep. Locks: none.
+#[no_mangle]
+pub(crate) extern "C" fn irqroute_total(which: u32) -> u64 {
+    stats::total(which)
 }
 
 #[cfg(CONFIG_KUNIT = "y")]
@@ -465,10 +486,7 @@ mod tests {
         stats::Event, //
     };
     use core::ptr;
-    use kernel::{
-        debugfs::Dir,
-        sync::atomic::Relaxed, //
-    };
+    use kernel::sync::atomic::Relaxed;
 
     const LEVEL: u32 = 1 << 15;
 
@@ -479,10 +497,8 @@ mod tests {
         // SAFETY: The fake KVM's functions do not follow the pointer to the VM; its ops are
         // constant and static, and need no lock.
         let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
-        let vm = Vm::new(host, Mode::Rust, false)?;
-        // Not registered: the counters of the module are about real VMs.
-        let bound = stats::show(vm, &Dir::new(c"kvm_irqroute_kunit"), c"vm")?;
-        let vm = bound.into_foreign().cast();
+        let vm = Vm::new(host, Mode::Rust, false, Stats::unlisted()?);
+        let vm = KBox::into_raw(KBox::new(vm, GFP_KERNEL)?).cast();
         let result = test(vm);
 
         // SAFETY: `vm` was bound above and is not used again, nor by anyone else.
@@ -595,7 +611,7 @@ mod tests {
     #[test]
     fn end_of_an_interrupt() -> Result {
         with_vm(|vm| {
-            // SAFETY: The VM is bound.
+            // SAFETY: The VM is bound, and the fake KVM has no list for `irq_srcu` to protect.
             unsafe { kvm_irqroute_sint_acked(vm, 40) };
             assert_eq!(fake::STATE.acked.load(Relaxed), 40);
 

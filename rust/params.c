@@ -10,7 +10,7 @@
 
 #include "helpers.h"
 
-static const char * const mode_names[] = {
+const char * const irqroute_mode_names[] = {
 	[KVM_IRQROUTE_C] = "c",
 	[KVM_IRQROUTE_RUST] = "rust",
 	[KVM_IRQROUTE_VERIFY] = "verify",
@@ -21,7 +21,7 @@ static bool parity;
 
 static int set_mode(const char *value, const struct kernel_param *param)
 {
-	int match = sysfs_match_string(mode_names, value);
+	int match = sysfs_match_string(irqroute_mode_names, value);
 
 	if (match < 0)
 		return match;
@@ -32,7 +32,7 @@ static int set_mode(const char *value, const struct kernel_param *param)
 
 static int get_mode(char *buffer, const struct kernel_param *param)
 {
-	return sysfs_emit(buffer, "%s\n", mode_names[READ_ONCE(mode)]);
+	return sysfs_emit(buffer, "%s\n", irqroute_mode_names[READ_ONCE(mode)]);
 }
 
 static const struct kernel_param_ops mode_ops = {
@@ -42,7 +42,7 @@ static const struct kernel_param_ops mode_ops = {
 
 module_param_cb(mode, &mode_ops, NULL, 0644);
 __MODULE_PARM_TYPE(mode, "string");
-MODULE_PARM_DESC(mode, "Who handles the interrupt routes of new VMs: rust (default), c, or verify (KVM's C does, Rust checks each scan)");
+MODULE_PARM_DESC(mode, "Who handles the interrupt routes of new VMs: rust (default), c, or verify (KVM's C does, Rust checks it)");
 
 static int get_parity(char *buffer, const struct kernel_param *param)
 {

@@ -2,7 +2,13 @@
 
 //! What the module asks of KVM.
 
-use super::bindings;
+use super::{
+    bindings,
+    locks::{
+        IrqLock,
+        IrqSrcu, //
+    }, //
+};
 use crate::routing::sint::{
     Sint,
     SintRegister,
@@ -26,11 +32,11 @@ pub(crate) struct Host {
     ops: NonNull<bindings::kvm_irqroute_ops>,
 }
 
-// SAFETY: `kvm` is only passed back to KVM, whose functions do their own locking, and `ops` is
-// constant; both are valid on every CPU.
+// SAFETY: Both pointers are valid on every CPU. `kvm` is only passed back to KVM, whose functions do
+// their own locking, and `ops` is constant.
 unsafe impl Send for Host {}
 
-// SAFETY: As for `Send`: no method changes what is behind `self`.
+// SAFETY: As for `Send`: KVM's functions may be called from several CPUs at the same time.
 unsafe impl Sync for Host {}
 
 /// A vCPU of a [`Host`], which lives as long as the VM.
@@ -69,11 +75,11 @@ impl Host {
         unsafe { self.ops.as_ref() }
     }
 
-    /// Makes every vCPU scan the routes before it next enters the guest. May sleep.
-    pub(crate) fn request_scan(&self) {
+    /// Makes every vCPU scan the routes before it next enters the guest.
+    pub(crate) fn request_scan(&self, _: &IrqLock<'_>) {
         if let Some(request_scan) = self.ops().request_scan {
             // SAFETY: By the invariants, `kvm` is valid. KVM only touches atomic request bits, so
-            // that aliasing is no concern; callers are in process context.
+            // that aliasing is no concern; who holds `irq_lock` may sleep.
             unsafe { request_scan(self.kvm.as_ptr()) }
         }
     }
@@ -103,9 +109,8 @@ impl Host {
         }
     }
 
-    /// Notes that EOI and EOM of `sint` on `vp` are to be reported to `gsi`. Process context,
-    /// `irq_lock` held.
-    pub(crate) fn set_sint_gsi(&self, vp: Vp<'_>, sint: Sint, gsi: u32) {
+    /// Notes that EOI and EOM of `sint` on `vp` are to be reported to `gsi`.
+    pub(crate) fn set_sint_gsi(&self, _: &IrqLock<'_>, vp: Vp<'_>, sint: Sint, gsi: u32) {
         let (Some(set_sint_gsi), Ok(gsi)) = (self.ops().set_sint_gsi, i32::try_from(gsi)) else {
             return;
         };
@@ -128,26 +133,13 @@ impl Host {
     }
 
     /// Tells everyone who waits for the end of the interrupt of `gsi`, i.e. its resample irqfds.
-    /// `irq_srcu` held for reading.
-    pub(crate) fn notify_acked_gsi(&self, gsi: i32) {
+    /// Process context.
+    pub(crate) fn notify_acked_gsi(&self, _: &IrqSrcu<'_>, gsi: i32) {
         if let Some(notify_acked_gsi) = self.ops().notify_acked_gsi {
             // SAFETY: By the invariants, `kvm` is valid. KVM walks a list that `irq_srcu`
-            // protects, which the caller of the hook holds.
+            // protects, which is held.
             unsafe { notify_acked_gsi(self.kvm.as_ptr(), gsi) }
         }
-    }
-
-    /// Returns the virtual processor that a hook call is about, or nothing if `vcpu` is null.
-    ///
-    /// # Safety
-    ///
-    /// Unless null, `vcpu` must be a vCPU of this VM with a Hyper-V context.
-    pub(crate) unsafe fn vp(&self, vcpu: *mut bindings::kvm_vcpu) -> Option<Vp<'_>> {
-        // INVARIANT: By the safety requirements.
-        Some(Vp {
-            vcpu: NonNull::new(vcpu)?,
-            _host: PhantomData,
-        })
     }
 }
 

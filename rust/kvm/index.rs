@@ -22,7 +22,8 @@ use kernel::{
     prelude::*, //
 };
 
-/// Puts SINT routes into the order of updates, with the kernel's own in-place sort.
+/// Puts SINT routes into the order of updates. That of `core` would do as well, but it brings a
+/// path to a panic along.
 fn sort(sints: &mut [SintRoute]) {
     /// # Safety
     ///
@@ -37,7 +38,7 @@ fn sort(sints: &mut [SintRoute]) {
 
     // SAFETY: Pointer, number and size describe the slice, to which `sints` is the only reference
     // during the call. The elements are plain data, which may be swapped byte by byte. Without a
-    // swap function, `sort()` does so. It may sleep and needs no lock.
+    // swap function, `sort()` does so. It needs no lock.
     unsafe {
         bindings::sort(
             sints.as_mut_ptr().cast(),
@@ -70,7 +71,7 @@ impl Index {
             return Ok(None);
         }
 
-        // What a VM's owner asks for is charged to him.
+        // Charged to the VM's owner, as KVM's own table is.
         let mut level = KVVec::with_capacity(size.level, GFP_KERNEL_ACCOUNT)?;
         let mut sints = KVVec::with_capacity(size.sints, GFP_KERNEL_ACCOUNT)?;
 

@@ -4,10 +4,12 @@
 
 mod bindings;
 
+mod debugfs;
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) mod fake;
 pub(crate) mod host;
 pub(crate) mod index;
+pub(crate) mod locks;
 pub(crate) mod params;
 pub(crate) mod stats;
 pub(crate) mod views;
@@ -19,6 +21,7 @@ mod tests;
 /// The C names that the exported functions need for their signatures, and nothing else.
 pub(crate) mod raw {
     pub(crate) use super::bindings::{
+        irqroute_total,
         kvm,
         kvm_irq_routing_entry,
         kvm_irqroute_bind,
@@ -39,7 +42,6 @@ pub(crate) mod raw {
         kvm_irqroute_verify_scan,
         kvm_irqroute_verify_sint,
         kvm_irqroute_vm,
-        kvm_irqroute_vm_view,
-        kvm_vcpu, //
+        kvm_irqroute_vm_view, //
     };
 }

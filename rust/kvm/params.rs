@@ -26,15 +26,6 @@ impl Mode {
         }
     }
 
-    /// Returns the name that the parameter has for the mode.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::C => "c",
-            Self::Rust => "rust",
-            Self::Verify => "verify",
-        }
-    }
-
     /// Returns the mode as KVM knows it.
     pub(crate) fn as_raw(&self) -> i32 {
         let mode = match self {

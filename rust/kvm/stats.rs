@@ -2,14 +2,15 @@
 
 //! Counters, for each VM and for all since the module was loaded, in debugfs.
 
-use super::vm::Vm;
-use kernel::{
+use super::{
     debugfs::{
         Dir,
-        File,
-        Scope, //
+        VmDir, //
     },
-    fmt,
+    params::Mode, //
+};
+use core::ops::Deref;
+use kernel::{
     prelude::*,
     rbtree::{
         RBTree,
@@ -34,7 +35,7 @@ pub(crate) enum Event {
     Scan,
     /// All vCPUs of a VM were asked to scan.
     ScanRequest,
-    /// A SINT route was accepted for a table.
+    /// A SINT route was set up for a table.
     SintSetup,
     /// An interrupt was sent to a SINT.
     SintDelivery,
@@ -56,43 +57,42 @@ impl Event {
     ];
 }
 
-/// A number of events.
-pub(crate) struct Counter(Atomic<u64>);
+// Counters are found by their event.
+const _: () = {
+    let mut i = 0;
 
-impl Counter {
-    const fn new() -> Self {
-        Self(Atomic::new(0))
+    while i < Event::ALL.len() {
+        assert!(Event::ALL[i].0 as usize == i);
+        i += 1;
     }
-
-    fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-
-    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.get())
-    }
-}
+};
 
 /// The counters of a VM.
-pub(crate) struct Counters([Counter; Event::ALL.len()]);
+pub(crate) struct Counters([Atomic<u64>; Event::ALL.len()]);
 
 impl Counters {
-    /// Makes counters that are all zero.
-    pub(crate) const fn new() -> Self {
-        Self([const { Counter::new() }; Event::ALL.len()])
+    fn new() -> Self {
+        Self([const { Atomic::new(0) }; Event::ALL.len()])
     }
 
     /// Counts one more `event`. Any context.
     #[inline]
     pub(crate) fn count(&self, event: Event) {
         if let Some(counter) = self.0.get(event as usize) {
-            counter.0.fetch_add(1, Relaxed);
+            counter.fetch_add(1, Relaxed);
         }
     }
 
     /// Returns how many events there were.
     pub(crate) fn get(&self, event: Event) -> u64 {
-        self.0.get(event as usize).map_or(0, Counter::get)
+        self.0
+            .get(event as usize)
+            .map_or(0, |counter| counter.load(Relaxed))
+    }
+
+    /// Returns the counters with the names of their files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static CStr, &Atomic<u64>)> {
+        Event::ALL.into_iter().map(|(_, name)| name).zip(&self.0)
     }
 }
 
@@ -115,79 +115,63 @@ kernel::sync::global_lock! {
     unsafe(uninit) static REGISTRY: Mutex<Option<Registry>> = None;
 }
 
-/// A number about all VMs.
-#[derive(Clone, Copy)]
-enum Total {
-    Bound,
-    Ever,
-    Of(Event),
-}
+const BOUND: u32 = Event::ALL.len() as u32;
+const EVER: u32 = BOUND + 1;
 
-impl Total {
-    fn get(&self) -> u64 {
-        let guard = REGISTRY.lock();
-        let Some(registry) = guard.as_ref() else {
-            return 0;
-        };
+/// Returns a number about all VMs: how many are bound ([`BOUND`]) or ever were ([`EVER`]), or how
+/// many events of a kind there were. Process context.
+pub(crate) fn total(which: u32) -> u64 {
+    let guard = REGISTRY.lock();
+    let Some(registry) = guard.as_ref() else {
+        return 0;
+    };
 
-        match *self {
-            Self::Bound => registry
+    match which {
+        BOUND => registry
+            .bound
+            .values()
+            .fold(0, |sum, _| sum.wrapping_add(1)),
+        EVER => registry.total,
+        _ => {
+            let Some((event, _)) = Event::ALL.get(which as usize) else {
+                return 0;
+            };
+            let gone = registry.gone.get(which as usize).copied().unwrap_or(0);
+
+            registry
                 .bound
                 .values()
-                .fold(0, |sum, _| sum.wrapping_add(1)),
-            Self::Ever => registry.total,
-            Self::Of(event) => {
-                let gone = registry.gone.get(event as usize).copied().unwrap_or(0);
-
-                registry
-                    .bound
-                    .values()
-                    .fold(gone, |sum, counters| sum.wrapping_add(counters.get(event)))
-            }
+                .fold(gone, |sum, counters| sum.wrapping_add(counters.get(*event)))
         }
-    }
-
-    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.get())
     }
 }
 
 /// The files of the module, which go away with this value.
 pub(crate) struct Published {
-    _files: KVec<Pin<KBox<File<Total>>>>,
     _root: Dir,
 }
 
 /// Makes the module visible in debugfs. Called once, by the module's init function.
-pub(crate) fn publish() -> Result<Published> {
+pub(crate) fn publish() -> Published {
     // SAFETY: Called once, before anyone can take the lock.
     unsafe { REGISTRY.init() };
 
-    let root = Dir::new(c"kvm_irqroute");
-    let mut files = KVec::with_capacity(Event::ALL.len() + 2, GFP_KERNEL)?;
-    let mut add = |total, name| -> Result {
-        let file = root.read_callback_file(name, total, &Total::show);
+    let root = Dir::new(None, c"kvm_irqroute");
 
-        Ok(files.push_within_capacity(KBox::pin_init(file, GFP_KERNEL)?)?)
-    };
-
-    add(Total::Bound, c"vms_bound")?;
-    add(Total::Ever, c"vms_total")?;
+    root.add_total(c"vms_bound", BOUND);
+    root.add_total(c"vms_total", EVER);
     for (event, name) in Event::ALL {
-        add(Total::Of(event), name)?;
+        root.add_total(name, event as u32);
     }
     *REGISTRY.lock() = Some(Registry {
-        vms: root.subdir(c"vms"),
+        vms: Dir::new(Some(&root), c"vms"),
         bound: RBTree::new(),
         gone: [0; Event::ALL.len()],
         total: 0,
         names: 0,
     });
 
-    Ok(Published {
-        _files: files,
-        _root: root,
-    })
+    Published { _root: root }
 }
 
 impl Drop for Published {
@@ -199,61 +183,65 @@ impl Drop for Published {
     }
 }
 
-/// A VM with its directory in debugfs.
-pub(crate) type Bound = Pin<KBox<Scope<Vm>>>;
-
-/// Gives `vm` the directory `name` below `parent`, for as long as the result exists.
-pub(crate) fn show(vm: Vm, parent: &Dir, name: &CStr) -> Result<Bound> {
-    let scope = parent.scope(Ok::<_, Error>(vm), name, |vm: &Vm, files| {
-        files.read_callback_file(c"mode", vm, &|vm: &Vm, f: &mut fmt::Formatter<'_>| {
-            writeln!(f, "{}", vm.mode().name())
-        });
-        files.read_callback_file(c"parity", vm, &|vm: &Vm, f: &mut fmt::Formatter<'_>| {
-            writeln!(f, "{}", u8::from(vm.parity()))
-        });
-        for ((_, name), counter) in Event::ALL.into_iter().zip(&vm.counters().0) {
-            files.read_callback_file(name, counter, &Counter::show);
-        }
-    });
-
-    KBox::pin_init(scope, GFP_KERNEL_ACCOUNT)
+/// The counters of a VM in their place: a directory of their own, and a part in the totals.
+pub(crate) struct Stats {
+    dir: Option<VmDir>,
+    counters: Arc<Counters>,
 }
 
-/// Registers `vm` and gives it a directory, both until the result goes away. Process context.
-pub(crate) fn register(vm: Vm) -> Result<Bound> {
-    let (parent, number) = {
+impl Stats {
+    /// Makes counters that no one else sees.
+    pub(crate) fn unlisted() -> Result<Self> {
+        Ok(Self {
+            dir: None,
+            counters: Arc::new(Counters::new(), GFP_KERNEL_ACCOUNT)?,
+        })
+    }
+
+    /// Makes counters for a VM that is bound with the given parameters. Process context.
+    pub(crate) fn listed(mode: Mode, parity: bool) -> Result<Self> {
+        let mut stats = Self::unlisted()?;
+        let counters = stats.counters.clone();
+        let node = RBTreeNode::new(stats.address(), counters.clone(), GFP_KERNEL_ACCOUNT)?;
         let mut guard = REGISTRY.lock();
         let registry = guard.as_mut().ok_or(ENODEV)?;
 
         registry.names = registry.names.wrapping_add(1);
-        (registry.vms.clone(), registry.names)
-    };
-    let name = CString::try_from_fmt(fmt!("{}-{number}", kernel::current!().pid()))?;
-    let bound = show(vm, &parent, &name)?;
+        let name = fmt!("{}-{}", kernel::current!().pid(), registry.names);
+        let name = CString::try_from_fmt(name)?;
+        stats.dir = Some(VmDir::new(&registry.vms, &name, mode, parity, counters));
 
-    let counters = bound.shared_counters();
-    let node = RBTreeNode::new(address(&counters), counters, GFP_KERNEL_ACCOUNT)?;
-    if let Some(registry) = REGISTRY.lock().as_mut() {
         registry.bound.insert(node);
         registry.total = registry.total.wrapping_add(1);
+        Ok(stats)
     }
-    Ok(bound)
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.counters).addr()
+    }
 }
 
-/// Takes a VM with the given counters off the register. Process context.
-pub(crate) fn unregister(counters: &Arc<Counters>) {
-    let mut guard = REGISTRY.lock();
-    let Some(registry) = guard.as_mut() else {
-        return;
-    };
+impl Deref for Stats {
+    type Target = Counters;
 
-    if registry.bound.remove(&address(counters)).is_some() {
-        for (sum, counter) in registry.gone.iter_mut().zip(&counters.0) {
-            *sum = sum.wrapping_add(counter.get());
+    fn deref(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+impl Drop for Stats {
+    fn drop(&mut self) {
+        // Before the lock is taken: see `Published`.
+        self.dir = None;
+
+        let mut guard = REGISTRY.lock();
+        let Some(registry) = guard.as_mut() else {
+            return;
+        };
+        if registry.bound.remove(&self.address()).is_some() {
+            for (sum, counter) in registry.gone.iter_mut().zip(&self.counters.0) {
+                *sum = sum.wrapping_add(counter.load(Relaxed));
+            }
         }
     }
-}
-
-fn address(counters: &Arc<Counters>) -> usize {
-    Arc::as_ptr(counters).addr()
 }

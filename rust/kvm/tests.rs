@@ -11,8 +11,15 @@ mod suite {
         fake,
         host::Host,
         index::Index,
+        locks::{
+            IrqLock,
+            IrqSrcu, //
+        },
         params::Mode,
-        stats::Event,
+        stats::{
+            Event,
+            Stats, //
+        },
         vm::Vm, //
     };
     use crate::routing::{
@@ -46,7 +53,17 @@ mod suite {
         // constant and static; they share nothing but atomics, so that no lock is needed.
         let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
 
-        Vm::new(host, mode, parity)
+        Ok(Vm::new(host, mode, parity, Stats::unlisted()?))
+    }
+
+    fn irq_lock() -> IrqLock<'static> {
+        // SAFETY: There is nothing to lock in the fake KVM, whose state is atomic.
+        unsafe { IrqLock::held() }
+    }
+
+    fn irq_srcu() -> IrqSrcu<'static> {
+        // SAFETY: As above.
+        unsafe { IrqSrcu::held() }
     }
 
     fn index(routes: &[bindings::kvm_irq_routing_entry]) -> Result<Option<KBox<Index>>> {
@@ -186,7 +203,7 @@ mod suite {
             fake::sint_route(11, 0, 16),
         ])?;
 
-        vm.update(&fake::split_vm(), index.as_deref());
+        vm.update(&irq_lock(), &fake::split_vm(), index.as_deref());
         // The highest GSI of those that have both a virtual processor and a SINT.
         assert_eq!(fake::STATE.sint_gsi.load(Relaxed), 9);
         assert_eq!(fake::STATE.scan_requests.load(Relaxed), 1);
@@ -202,7 +219,7 @@ mod suite {
         let mut view = fake::split_vm();
         view.split = 0;
 
-        vm.update(&view, None);
+        vm.update(&irq_lock(), &view, None);
         assert_eq!(fake::STATE.scan_requests.load(Relaxed), 0);
         assert_eq!(vm.counters().get(Event::ScanRequest), 0);
         Ok(())
@@ -214,7 +231,7 @@ mod suite {
         let vm = vm(Mode::Verify, false)?;
         let index = index(&[fake::sint_route(9, 0, 2)])?;
 
-        vm.update(&fake::split_vm(), index.as_deref());
+        vm.update(&irq_lock(), &fake::split_vm(), index.as_deref());
         // KVM's C does the work.
         assert_eq!(fake::STATE.sint_gsi.load(Relaxed), -1);
         assert_eq!(fake::STATE.scan_requests.load(Relaxed), 0);
@@ -229,10 +246,7 @@ mod suite {
             let vm = vm(Mode::Rust, parity)?;
             let index = index(&[fake::sint_route(9, 0, 2), fake::sint_route(10, 1, 2)])?;
 
-            // SAFETY: The fake KVM's functions do not follow the pointer to the vCPU; it is not
-            // locked or freed.
-            let vp = unsafe { vm.host().vp(fake::vcpu()) }.ok_or(EINVAL)?;
-            vm.activate_synic(index.as_deref(), vp, 0);
+            vm.activate_synic(&irq_lock(), index.as_deref(), 0);
             assert_eq!(fake::STATE.sint_gsi.load(Relaxed), gsi);
         }
         Ok(())
@@ -265,9 +279,7 @@ mod suite {
         fake::reset(0x60);
         let vm = vm(Mode::Rust, false)?;
 
-        vm.ack_sint(-1);
-        assert_eq!(fake::STATE.acked.load(Relaxed), -1);
-        vm.ack_sint(0);
+        vm.ack_sint(&irq_srcu(), 0);
         assert_eq!(fake::STATE.acked.load(Relaxed), 0);
         assert_eq!(vm.counters().get(Event::SintAck), 1);
         Ok(())
@@ -291,7 +303,7 @@ mod suite {
         assert_eq!(vm.counters().get(Event::Difference), 2);
 
         // What is checked is not done.
-        vm.ack_sint(9);
+        vm.ack_sint(&irq_srcu(), 9);
         assert_eq!(fake::STATE.delivered.load(Relaxed), -1);
         assert_eq!(fake::STATE.acked.load(Relaxed), -1);
         assert_eq!(vm.counters().get(Event::SintAck), 1);

@@ -10,11 +10,15 @@ use super::{
         Vp, //
     },
     index::Index,
+    locks::{
+        IrqLock,
+        IrqSrcu, //
+    },
     params::Mode,
     stats::{
-        self,
         Counters,
-        Event, //
+        Event,
+        Stats, //
     }, //
 };
 use crate::routing::{
@@ -38,17 +42,14 @@ use crate::routing::{
         sint_agrees, //
     }, //
 };
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 
 /// A bound VM, from KVM_CREATE_VM until it is destroyed.
 pub(crate) struct Vm {
     host: Host,
     mode: Mode,
     parity: bool,
-    counters: Arc<Counters>,
+    stats: Stats,
 }
 
 fn level(index: Option<&Index>) -> &[Msi] {
@@ -61,72 +62,67 @@ fn sints(index: Option<&Index>) -> &[SintRoute] {
 
 impl Vm {
     /// Makes the module's side of a VM.
-    pub(crate) fn new(host: Host, mode: Mode, parity: bool) -> Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(host: Host, mode: Mode, parity: bool, stats: Stats) -> Self {
+        Self {
             host,
             mode,
             parity,
-            counters: Arc::new(Counters::new(), GFP_KERNEL_ACCOUNT)?,
-        })
-    }
-
-    /// Returns the mode that the VM was bound in.
-    pub(crate) fn mode(&self) -> Mode {
-        self.mode
-    }
-
-    /// Returns whether the VM keeps the defects of KVM's C. Checking C against Rust makes sense
-    /// only if both have them.
-    pub(crate) fn parity(&self) -> bool {
-        self.parity || self.mode == Mode::Verify
+            stats,
+        }
     }
 
     /// Returns the counters.
     pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
+        &self.stats
     }
 
-    /// Returns the counters for someone who may outlive the VM.
-    pub(crate) fn shared_counters(&self) -> Arc<Counters> {
-        self.counters.clone()
+    /// Lets the SINTs know which GSI each reports to, of all virtual processors or of one.
+    fn apply_sints(&self, lock: &IrqLock<'_>, index: Option<&Index>, only: Option<u32>) {
+        let wanted = |route: &&SintRoute| only.is_none_or(|vp_index| vp_index == route.vp_index);
+
+        for route in sints(index).iter().filter(wanted) {
+            if let Some(sint) = Sint::new(route.sint) {
+                if let (_, Some(vp)) = self.host.read_synic(route.vp_index, sint) {
+                    self.host.set_sint_gsi(lock, vp, sint, route.gsi);
+                }
+            }
+        }
     }
 
-    /// Acts on a new routing table with the given index. Process context, `irq_lock` held.
-    pub(crate) fn update(&self, view: &bindings::kvm_irqroute_vm_view, index: Option<&Index>) {
-        self.counters.count(Event::Update);
+    /// Acts on a new routing table with the given index. In mode `verify` KVM's C does.
+    pub(crate) fn update(
+        &self,
+        lock: &IrqLock<'_>,
+        view: &bindings::kvm_irqroute_vm_view,
+        index: Option<&Index>,
+    ) {
+        self.stats.count(Event::Update);
         if self.mode != Mode::Rust {
             return;
         }
 
-        for route in sints(index) {
-            if let Some(sint) = Sint::new(route.sint) {
-                if let (_, Some(vp)) = self.host.read_synic(route.vp_index, sint) {
-                    self.host.set_sint_gsi(vp, sint, route.gsi);
-                }
-            }
-        }
-
+        self.apply_sints(lock, index, None);
         match scan_request(view.is_split()) {
             ScanRequest::None => (),
             ScanRequest::All => {
-                self.counters.count(Event::ScanRequest);
-                self.host.request_scan();
+                self.stats.count(Event::ScanRequest);
+                self.host.request_scan(lock);
             }
         }
     }
 
-    /// Scans the routes for a vCPU. `irq_srcu` held for reading.
+    /// Scans the routes for a vCPU.
     pub(crate) fn scan(
         &self,
         index: Option<&Index>,
         vcpu: &bindings::kvm_irqroute_vcpu_view,
     ) -> Scan {
-        self.counters.count(Event::Scan);
+        self.stats.count(Event::Scan);
         scan(level(index), vcpu.vm.reading(), &vcpu.apic())
     }
 
     /// Checks the result of KVM's own scan for a vCPU that was as in `before` when it began and
-    /// as in `after` when it was done. `irq_srcu` held for reading.
+    /// as in `after` when it was done.
     pub(crate) fn verify_scan(
         &self,
         index: Option<&Index>,
@@ -145,7 +141,7 @@ impl Vm {
             return;
         }
 
-        self.counters.count(Event::Difference);
+        self.stats.count(Event::Difference);
         if host::may_log() {
             pr_warn!(
                 "scan of APIC {:#x} differs: C {:x?}, Rust {:x?}\n",
@@ -158,7 +154,7 @@ impl Vm {
 
     /// Takes note of a SINT route for a table that is being set up. Process context.
     pub(crate) fn setup_sint(&self) {
-        self.counters.count(Event::SintSetup);
+        self.stats.count(Event::SintSetup);
     }
 
     fn decide_sint(
@@ -189,7 +185,7 @@ impl Vm {
     ) -> Result<i32, SintError> {
         let (vp, sint, vector) = self.decide_sint(vp_index, number, raised)?;
 
-        self.counters.count(Event::SintDelivery);
+        self.stats.count(Event::SintDelivery);
         Ok(self.host.deliver_sint(vp, sint, vector))
     }
 
@@ -204,58 +200,32 @@ impl Vm {
         c: Result<(), SintError>,
     ) {
         if c.is_ok() {
-            self.counters.count(Event::SintDelivery);
+            self.stats.count(Event::SintDelivery);
         }
         if sint_agrees(c, before, self.decide(vp_index, number, raised)) {
             return;
         }
 
-        self.counters.count(Event::Difference);
+        self.stats.count(Event::Difference);
         if host::may_log() {
             pr_warn!("SINT {number} of VP {vp_index} differs: C {c:?}, Rust {before:?}\n");
         }
     }
 
-    /// Reports the EOI or EOM of a SINT to the GSI that is routed to it, if there is one. In mode
-    /// `verify` KVM's C does.
-    /// `irq_srcu` held for reading.
-    pub(crate) fn ack_sint(&self, gsi: i32) {
-        if gsi < 0 {
-            return;
-        }
-
-        self.counters.count(Event::SintAck);
+    /// Reports the EOI or EOM of a SINT to the GSI that is routed to it. In mode `verify` KVM's C
+    /// does.
+    pub(crate) fn ack_sint(&self, srcu: &IrqSrcu<'_>, gsi: i32) {
+        self.stats.count(Event::SintAck);
         if self.mode == Mode::Rust {
-            self.host.notify_acked_gsi(gsi);
+            self.host.notify_acked_gsi(srcu, gsi);
         }
     }
 
-    /// Lets the SINT routes of a table know a SynIC that was activated after the table was set.
-    /// KVM's C leaves such a SynIC without a way back to its GSIs. Process context, `irq_lock`
-    /// held.
-    pub(crate) fn activate_synic(&self, index: Option<&Index>, vp: Vp<'_>, vp_index: u32) {
-        if self.parity() {
-            return;
+    /// Lets the SINTs of a virtual processor know their GSIs, since its SynIC was activated after
+    /// the table was set. KVM's C leaves such a SynIC without a way back to its GSIs.
+    pub(crate) fn activate_synic(&self, lock: &IrqLock<'_>, index: Option<&Index>, vp_index: u32) {
+        if !self.parity {
+            self.apply_sints(lock, index, Some(vp_index));
         }
-
-        for route in sints(index)
-            .iter()
-            .filter(|route| route.vp_index == vp_index)
-        {
-            if let Some(sint) = Sint::new(route.sint) {
-                self.host.set_sint_gsi(vp, sint, route.gsi);
-            }
-        }
-    }
-
-    /// Returns the VM of a hook call.
-    pub(crate) fn host(&self) -> &Host {
-        &self.host
-    }
-}
-
-impl Drop for Vm {
-    fn drop(&mut self) {
-        stats::unregister(&self.counters);
     }
 }
