@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# For people. What kbuild reads is the file Kbuild.
+
+VM := tools/testing/vm
+
+# Given on the command line or in the environment, and passed on to the scripts.
+export KDIR KSRC KVER JOBS KCONFIG_FRAGMENTS DEBIAN_MIRROR
+
+# A module for one's own kernel needs that kernel's build folder only.
+OWN_KDIR := $(or $(KDIR),/lib/modules/$(shell uname -r)/build)
+# A kernel that clang built wants its modules from clang too.
+OWN_MAKE = $(MAKE) -C $(OWN_KDIR) M=$(CURDIR) \
+	$(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(OWN_KDIR)/.config),$(if $(LLVM),,LLVM=1))
+
+LANES := $(filter-out %.awk guest,$(notdir $(wildcard tools/testing/lanes/*)))
+
+.PHONY: modules modules_install clean help setup demo check $(addprefix check-,$(LANES))
+
+modules:
+	@test -f $(OWN_KDIR)/include/config/KVM_IRQROUTE || { \
+		echo "The kernel in $(OWN_KDIR) has no CONFIG_KVM_IRQROUTE. Apply patches/ to its"; \
+		echo "source, set the option and build it, then: make KDIR=..."; \
+		echo "To try the module in a VM instead: make demo"; exit 1; } >&2
+	$(OWN_MAKE) modules
+
+modules_install:
+	$(OWN_MAKE) modules_install
+
+clean:
+	@test ! -d $(OWN_KDIR) || $(OWN_MAKE) clean
+	rm -rf build
+
+help:
+	@echo 'kvm_irqroute: interrupt routes of KVM x86, in Rust'
+	@echo
+	@echo '  make KDIR=...          build kvm_irqroute.ko for the kernel built in KDIR'
+	@echo '  make modules_install   install it (KDIR= as above, INSTALL_MOD_PATH= as usual)'
+	@echo '  make clean             remove what was built here'
+	@echo
+	@echo '  make demo              boot the test kernel, show routes handled by C and by Rust'
+	@echo '  make check             run all tests'
+	@$(foreach lane,$(LANES),echo '  make check-$(lane)' | \
+		awk '{ printf "%-24s ", $$0 }'; sed -n '4s/^# //p' tools/testing/lanes/$(lane);)
+	@echo '  make setup             only get ready for these: tools, kernel, module, selftests'
+	@echo
+	@echo '  $(VM)/run -- COMMAND   run any command in the test kernel (see --help)'
+	@echo
+	@echo 'demo, check and setup install what is missing (Debian 12, as root), and keep'
+	@echo 'what they build in $${XDG_CACHE_HOME:-~/.cache}/kvm_irqroute. They take'
+	@echo '  KSRC=  a source tree of Linux $${KVER}.y to build from    KVER=  major.minor'
+	@echo '  KDIR=  a patched kernel that is built already           JOBS=  compilers at once'
+
+setup:
+	@$(VM)/module
+	@$(VM)/selftests
+	@$(VM)/toolchain
+
+demo:
+	@$(VM)/module
+	@$(MAKE) -s -C samples/split_vm O=$(CURDIR)/build/split_vm
+	@$(VM)/run --mode rust -- build/split_vm/split_vm --mode both
+
+check:
+	@tools/testing/check
+
+$(addprefix check-,$(LANES)):
+	@tools/testing/check $(@:check-%=%)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+#
+# What the scripts of the test bed share: places, messages, steps, locks and
+# stamps. Sourced, never run.
+
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/kvm_irqroute
+BUILD=$TOP/build
+LOGS=$BUILD/log
+VM=$TOP/tools/testing/vm
+
+KVER=${KVER:-7.2}
+JOBS=${JOBS:-$(nproc)}
+PATCHES=$TOP/patches/v$KVER
+MODULE=$BUILD/module/kvm_irqroute.ko
+
+say() { printf '%s\n' "$*" >&2; }
+
+# die MESSAGE [REMEDY]: the one clear message a failure ends with.
+die()
+{
+	say "error: $1"
+	[ $# -lt 2 ] || say "remedy: $2"
+	exit "${DIE_STATUS:-1}"
+}
+
+case "$TOP$CACHE" in
+*[[:space:]]*)
+	die "kbuild cannot work in a path with spaces: $TOP, $CACHE" \
+	    "move the checkout, or set XDG_CACHE_HOME to a path without spaces"
+	;;
+esac
+
+mkdir -p "$CACHE/lock" "$LOGS"
+
+# elapsed SECONDS-AT-START
+elapsed()
+{
+	local t=$((SECONDS - $1))
+
+	printf '%d:%02d' $((t / 60)) $((t % 60))
+}
+
+# heartbeat TITLE START LOG: shows that a step is alive and what it does; on a
+# terminal by rewriting one line, else by a line now and then. Ends with its parent.
+heartbeat()
+{
+	local title=$1 start=$2 log=$3 last beat=0
+
+	while sleep 1 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+		last=$({ tail -n 1 "$log" | tr -cd '[:print:]' | cut -c 1-40; } 2>/dev/null) || true
+		if [ -t 2 ]; then
+			printf '\r\033[K  ...   %-44s %6s  %s' "$title" "$(elapsed "$start")" "$last" >&2
+		elif [ $((++beat % 30)) -eq 0 ]; then
+			printf '  ...   %-44s %6s  %s\n' "$title" "$(elapsed "$start")" "$last" >&2
+		fi
+	done
+}
+
+# step NAME TITLE REMEDY COMMAND...: runs COMMAND (a program or a function) with
+# its output in $LOGS/NAME.log.
+step()
+{
+	local name=$1 title=$2 remedy=$3 log=$LOGS/$1.log start=$SECONDS beat status
+	shift 3
+
+	: >"$log"
+	heartbeat "$title" "$start" "$log" 9>&- &
+	beat=$!
+	# The subshell keeps `set -e` at work inside functions: bash switches it off
+	# in whatever has its status tested in place.
+	set +e
+	(set -e; "$@") >"$log" 2>&1 </dev/null 9>&-
+	status=$?
+	set -e
+	kill "$beat" 2>/dev/null || true
+	wait "$beat" 2>/dev/null || true
+	[ ! -t 2 ] || printf '\r\033[K' >&2
+	if [ $status -ne 0 ]; then
+		say "  FAIL  $title ($(elapsed "$start"))"
+		tail -n 15 "$log" | cut -c 1-160 | sed 's/^/        /' >&2
+		say "        log: $log"
+		die "step '$name' failed with status $status" "$remedy"
+	fi
+	say "  done  $(printf '%-44s %6s' "$title" "$(elapsed "$start")")"
+}
+
+# lock NAME: no two runs do the same thing at once. Held until the script ends.
+lock()
+{
+	local file=$CACHE/lock/$1
+
+	exec 9>"$file"
+	flock -n 9 && return
+	say "  wait  another run is at work ($file)"
+	flock 9
+}
+
+hash() { sha256sum | cut -c 1-16; }
+# hash_of WORD...
+hash_of() { printf '%s\n' "$@" | hash; }
+# hash_files FILE-OR-FOLDER...: of names and contents
+hash_files() { find -H "$@" -type f -print0 | sort -z | xargs -0r sha256sum | hash; }
+
+# free_mb_or_die MB: room on the disk that holds the cache.
+free_mb_or_die()
+{
+	local free
+
+	free=$(df --output=avail -m "$CACHE" | tail -n 1)
+	[ "$free" -ge "$1" ] || die "$((free)) MB free in $CACHE, $1 are needed" \
+		"make room, or point XDG_CACHE_HOME to a larger disk"
+}
+
+# Stamps remember the hash of what a step was last done with.
+stamped() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
+stamp() { printf '%s\n' "$2" >"$1"; }
+
+is_debian12()
+{
+	(. /etc/os-release 2>/dev/null && [ "${ID:-}:${VERSION_ID:-}" = debian:12 ])
+}
+
+# kernel_id KDIR: changes when the kernel in KDIR was built anew.
+kernel_id() { hash_of "$1" "$(cat "$1/built" 2>/dev/null || stat -c %Y "$1/Module.symvers")"; }
+
+# The versions that the test bed is known to work with.
+BINDGEN_VERSION=0.72.1
+VNG_VERSION=1.42
+LLVM_VERSION=19
+BINDGEN_ROOT=$CACHE/bindgen-$BINDGEN_VERSION
+VNG_ROOT=$CACHE/virtme-ng-$VNG_VERSION
+
+# Debian's tools come ahead of those that a user has elsewhere: rustc above all,
+# which must match the library sources that the kernel builds core from.
+if is_debian12; then
+	PATH=/usr/bin:$PATH
+fi
+[ ! -d "/usr/lib/llvm-$LLVM_VERSION/bin" ] || PATH=/usr/lib/llvm-$LLVM_VERSION/bin:$PATH
+export PATH=$BINDGEN_ROOT/bin:$PATH:/usr/sbin:/sbin
+
+# What the build of a kernel takes on make's command line. A tool named in the
+# environment (RUSTC=/..., BINDGEN=/...) wins over the one found in PATH.
+MAKE_ARGS=(LLVM=1)
+for tool in RUSTC RUSTDOC RUSTFMT CLIPPY_DRIVER BINDGEN CC LD HOSTRUSTC RUST_LIB_SRC; do
+	[ -z "${!tool:-}" ] || MAKE_ARGS+=("$tool=${!tool}")
+done
+[ -z "${RUSTC:-}" ] || [ -n "${HOSTRUSTC:-}" ] || MAKE_ARGS+=("HOSTRUSTC=$RUSTC")
+
+# The same sources give the same build, whoever builds them and when.
+export KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_USER=kvm_irqroute KBUILD_BUILD_HOST=test
+# What cargo and pip download belongs in the cache as well, unless the user has
+# set them up to take it from elsewhere.
+[ -n "${CARGO_HOME:-}" ] || [ -e "$HOME/.cargo/config.toml" ] || export CARGO_HOME=$CACHE/cargo
+export PIP_CACHE_DIR=${PIP_CACHE_DIR:-$CACHE/pip}
+# A parent make's flags (a job server, variables) are not for the kernel's build.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
