@@ -81,7 +81,9 @@ step()
 	[ ! -t 2 ] || printf '\r\033[K' >&2
 	if [ $status -ne 0 ]; then
 		say "  FAIL  $title ($(elapsed "$start"))"
-		tail -n 15 "$log" | cut -c 1-160 | sed 's/^/        /' >&2
+		# The end of a parallel build's log seldom tells what went wrong.
+		{ grep -m 3 -E '(^|[: ])(fatal )?error(\[E[0-9]+\])?: ' "$log" || true; tail -n 10 "$log"; } |
+			cut -c 1-160 | sed 's/^/        /' >&2
 		say "        log: $log"
 		die "step '$name' failed with status $status" "$remedy"
 	fi
@@ -139,7 +141,10 @@ VNG_ROOT=$CACHE/virtme-ng-$VNG_VERSION
 if is_debian12; then
 	PATH=/usr/bin:$PATH
 fi
-[ ! -d "/usr/lib/llvm-$LLVM_VERSION/bin" ] || PATH=/usr/lib/llvm-$LLVM_VERSION/bin:$PATH
+# On Debian 12 also where it is not there yet: "packages" may be about to run.
+if is_debian12 || [ -d "/usr/lib/llvm-$LLVM_VERSION/bin" ]; then
+	PATH=/usr/lib/llvm-$LLVM_VERSION/bin:$PATH
+fi
 export PATH=$BINDGEN_ROOT/bin:$PATH:/usr/sbin:/sbin
 
 # What the build of a kernel takes on make's command line. A tool named in the
