@@ -90,6 +90,20 @@ step()
 	say "  done  $(printf '%-44s %6s' "$title" "$(elapsed "$start")")"
 }
 
+# verdict NAME COMMAND...: one test of a lane, with COMMAND's output in a log of its
+# own below the lane's folder $log.
+verdict()
+{
+	local name=$1
+	shift
+	# The shell does not stop at a failing command in here: each says so itself.
+	if "$@" >"$log/$name.log" 2>&1; then
+		echo "ok $name"
+	else
+		echo "not ok $name $log/$name.log"
+	fi
+}
+
 # lock NAME: no two runs do the same thing at once. Held until the script ends.
 lock()
 {
