@@ -21,6 +21,26 @@
 #define GSI_A		40
 #define GSI_B		41
 
+/* A vCPU with a SynIC, and a device on GSI_A that hears of EOI and EOM. */
+FIXTURE(sint_device)
+{
+	struct irq_cpu cpu;
+	struct kvm_vm *vm;
+	struct resample_irqfd irqfd;
+};
+
+FIXTURE_SETUP(sint_device)
+{
+	self->vm = vm_create_synic(&self->cpu, 1);
+	self->irqfd = resample_irqfd_new(self->vm, GSI_A);
+}
+
+FIXTURE_TEARDOWN(sint_device)
+{
+	resample_irqfd_free(&self->irqfd);
+	kvm_vm_free(self->vm);
+}
+
 TEST(delivery_by_irq_line)
 {
 	struct irq_cpu cpu;
@@ -86,128 +106,99 @@ TEST(sint_range)
 }
 
 /* The SINT's register says which vector, not the route. */
-TEST(vector_follows_sint)
+TEST_F(sint_device, vector_follows_sint)
 {
-	struct irq_cpu cpu;
-	struct kvm_vm *vm = vm_create_synic(&cpu, 1);
-	struct resample_irqfd irqfd = resample_irqfd_new(vm, GSI_A);
+	SET_ROUTES(self->vm, sint_route(GSI_A, 0, 2));
+	set_sint(&self->cpu, 2, VECTOR_A);
+	resample_irqfd_raise(&self->irqfd);
+	EXPECT_TAKE(&self->cpu, VECTORS(VECTOR_A), NO_VECTORS);
+	EXPECT_ACKS(&self->irqfd, 1);
 
-	SET_ROUTES(vm, sint_route(GSI_A, 0, 2));
-	set_sint(&cpu, 2, VECTOR_A);
-	resample_irqfd_raise(&irqfd);
-	EXPECT_TAKE(&cpu, VECTORS(VECTOR_A), NO_VECTORS);
-	EXPECT_ACKS(&irqfd, 1);
-
-	set_sint(&cpu, 2, VECTOR_B);
-	resample_irqfd_raise(&irqfd);
-	EXPECT_TAKE(&cpu, VECTORS(VECTOR_B), NO_VECTORS);
-	EXPECT_ACKS(&irqfd, 1);
+	set_sint(&self->cpu, 2, VECTOR_B);
+	resample_irqfd_raise(&self->irqfd);
+	EXPECT_TAKE(&self->cpu, VECTORS(VECTOR_B), NO_VECTORS);
+	EXPECT_ACKS(&self->irqfd, 1);
 
 	/* The old vector is no SINT's any more. */
-	TEST_ASSERT_EQ(signal_msi(vm, EDGE_MSI(0, VECTOR_A)), 1);
-	EXPECT_TAKE(&cpu, VECTORS(VECTOR_A), NO_VECTORS);
-	EXPECT_ACKS(&irqfd, 0);
-	resample_irqfd_free(&irqfd);
-	kvm_vm_free(vm);
+	TEST_ASSERT_EQ(signal_msi(self->vm, EDGE_MSI(0, VECTOR_A)), 1);
+	EXPECT_TAKE(&self->cpu, VECTORS(VECTOR_A), NO_VECTORS);
+	EXPECT_ACKS(&self->irqfd, 0);
 }
 
-TEST(eoi_acks_gsi)
+TEST_F(sint_device, eoi_acks_gsi)
 {
-	struct irq_cpu cpu;
-	struct kvm_vm *vm = vm_create_synic(&cpu, 1);
-	struct resample_irqfd irqfd = resample_irqfd_new(vm, GSI_A);
+	set_sint(&self->cpu, 2, VECTOR_A);
+	SET_ROUTES(self->vm, sint_route(GSI_A, 0, 2));
 
-	set_sint(&cpu, 2, VECTOR_A);
-	SET_ROUTES(vm, sint_route(GSI_A, 0, 2));
-
-	resample_irqfd_raise(&irqfd);
-	EXPECT_ACKS(&irqfd, 0);
-	EXPECT_HOLD(&cpu, VECTORS(VECTOR_A));
-	EXPECT_ACKS(&irqfd, 0);
-	EXPECT_EOI(&cpu, NO_VECTORS);
-	EXPECT_ACKS(&irqfd, 1);
+	resample_irqfd_raise(&self->irqfd);
+	EXPECT_ACKS(&self->irqfd, 0);
+	EXPECT_HOLD(&self->cpu, VECTORS(VECTOR_A));
+	EXPECT_ACKS(&self->irqfd, 0);
+	EXPECT_EOI(&self->cpu, NO_VECTORS);
+	EXPECT_ACKS(&self->irqfd, 1);
 	/* Nothing is in service any more. */
-	EXPECT_EOI(&cpu, NO_VECTORS);
-	EXPECT_ACKS(&irqfd, 0);
+	EXPECT_EOI(&self->cpu, NO_VECTORS);
+	EXPECT_ACKS(&self->irqfd, 0);
 
 	/* Raised by line, it is acknowledged just the same. */
-	TEST_ASSERT_EQ(irq_line_status(vm, GSI_A, 1), 1);
-	EXPECT_TAKE(&cpu, VECTORS(VECTOR_A), NO_VECTORS);
-	EXPECT_ACKS(&irqfd, 1);
-	resample_irqfd_free(&irqfd);
-	kvm_vm_free(vm);
+	TEST_ASSERT_EQ(irq_line_status(self->vm, GSI_A, 1), 1);
+	EXPECT_TAKE(&self->cpu, VECTORS(VECTOR_A), NO_VECTORS);
+	EXPECT_ACKS(&self->irqfd, 1);
 }
 
-TEST(eoi_by_hyperv_msr_acks_gsi)
+TEST_F(sint_device, eoi_by_hyperv_msr_acks_gsi)
 {
-	struct irq_cpu cpu;
-	struct kvm_vm *vm = vm_create_synic(&cpu, 1);
-	struct resample_irqfd irqfd = resample_irqfd_new(vm, GSI_A);
+	set_sint(&self->cpu, 2, VECTOR_A);
+	SET_ROUTES(self->vm, sint_route(GSI_A, 0, 2));
 
-	set_sint(&cpu, 2, VECTOR_A);
-	SET_ROUTES(vm, sint_route(GSI_A, 0, 2));
-
-	resample_irqfd_raise(&irqfd);
-	EXPECT_HOLD(&cpu, VECTORS(VECTOR_A));
-	irq_cpu_call(&cpu, guest_wrmsr, HV_X64_MSR_EOI, 0);
-	EXPECT_ACKS(&irqfd, 1);
-	resample_irqfd_free(&irqfd);
-	kvm_vm_free(vm);
+	resample_irqfd_raise(&self->irqfd);
+	EXPECT_HOLD(&self->cpu, VECTORS(VECTOR_A));
+	irq_cpu_call(&self->cpu, guest_wrmsr, HV_X64_MSR_EOI, 0);
+	EXPECT_ACKS(&self->irqfd, 1);
 }
 
-TEST(eom_acks_gsi)
+TEST_F(sint_device, eom_acks_gsi)
 {
-	struct irq_cpu cpu;
-	struct kvm_vm *vm = vm_create_synic(&cpu, 1);
-	struct resample_irqfd irqfd = resample_irqfd_new(vm, GSI_A);
+	set_sint(&self->cpu, 2, VECTOR_A);
+	SET_ROUTES(self->vm, sint_route(GSI_A, 0, 2));
 
-	set_sint(&cpu, 2, VECTOR_A);
-	SET_ROUTES(vm, sint_route(GSI_A, 0, 2));
-
-	resample_irqfd_raise(&irqfd);
-	EXPECT_HOLD(&cpu, VECTORS(VECTOR_A));
-	irq_cpu_call(&cpu, guest_eom, 0, 0);
-	EXPECT_ACKS(&irqfd, 1);
+	resample_irqfd_raise(&self->irqfd);
+	EXPECT_HOLD(&self->cpu, VECTORS(VECTOR_A));
+	irq_cpu_call(&self->cpu, guest_eom, 0, 0);
+	EXPECT_ACKS(&self->irqfd, 1);
 
 	/* EOM ends no interrupt: the EOI comes on top. */
-	EXPECT_EOI(&cpu, NO_VECTORS);
-	EXPECT_ACKS(&irqfd, 1);
-	resample_irqfd_free(&irqfd);
-	kvm_vm_free(vm);
+	EXPECT_EOI(&self->cpu, NO_VECTORS);
+	EXPECT_ACKS(&self->irqfd, 1);
 }
 
 /* An auto-EOI SINT is never in service, so EOM is what acknowledges it. */
-TEST(auto_eoi_acks_at_eom)
+TEST_F(sint_device, auto_eoi_acks_at_eom)
 {
-	struct irq_cpu cpu;
-	struct kvm_vm *vm = vm_create_synic(&cpu, 1);
-	struct resample_irqfd irqfd = resample_irqfd_new(vm, GSI_A);
 	int i;
 
-	set_sint(&cpu, 2, VECTOR_A | HV_SINT_AUTO_EOI);
-	SET_ROUTES(vm, sint_route(GSI_A, 0, 2));
+	set_sint(&self->cpu, 2, VECTOR_A | HV_SINT_AUTO_EOI);
+	SET_ROUTES(self->vm, sint_route(GSI_A, 0, 2));
 
 	/* The next one is taken without an EOI of the last one. */
 	for (i = 0; i < 3; i++) {
-		resample_irqfd_raise(&irqfd);
-		EXPECT_HOLD(&cpu, VECTORS(VECTOR_A));
+		resample_irqfd_raise(&self->irqfd);
+		EXPECT_HOLD(&self->cpu, VECTORS(VECTOR_A));
 	}
-	EXPECT_EOI(&cpu, NO_VECTORS);
-	EXPECT_ACKS(&irqfd, 0);
-	irq_cpu_call(&cpu, guest_eom, 0, 0);
-	EXPECT_ACKS(&irqfd, 1);
+	EXPECT_EOI(&self->cpu, NO_VECTORS);
+	EXPECT_ACKS(&self->irqfd, 0);
+	irq_cpu_call(&self->cpu, guest_eom, 0, 0);
+	EXPECT_ACKS(&self->irqfd, 1);
 
 	/* Without auto-EOI, the next one waits. */
-	set_sint(&cpu, 2, VECTOR_A);
-	resample_irqfd_raise(&irqfd);
-	EXPECT_HOLD(&cpu, VECTORS(VECTOR_A));
-	resample_irqfd_raise(&irqfd);
-	EXPECT_IDLE(&cpu);
-	EXPECT_EOI(&cpu, NO_VECTORS);
-	EXPECT_TAKE(&cpu, VECTORS(VECTOR_A), NO_VECTORS);
-	EXPECT_ACKS(&irqfd, 2);
-	resample_irqfd_free(&irqfd);
-	kvm_vm_free(vm);
+	set_sint(&self->cpu, 2, VECTOR_A);
+	resample_irqfd_raise(&self->irqfd);
+	EXPECT_HOLD(&self->cpu, VECTORS(VECTOR_A));
+	resample_irqfd_raise(&self->irqfd);
+	EXPECT_IDLE(&self->cpu);
+	EXPECT_EOI(&self->cpu, NO_VECTORS);
+	EXPECT_TAKE(&self->cpu, VECTORS(VECTOR_A), NO_VECTORS);
+	EXPECT_ACKS(&self->irqfd, 2);
 }
 
 /* EOI acknowledges the SINTs of the vector, EOM those of the vCPU. */
@@ -261,22 +252,16 @@ TEST(ack_reaches_right_gsis)
 	kvm_vm_free(vm);
 }
 
-TEST(no_ack_after_deassign)
+TEST_F(sint_device, no_ack_after_deassign)
 {
-	struct irq_cpu cpu;
-	struct kvm_vm *vm = vm_create_synic(&cpu, 1);
-	struct resample_irqfd irqfd = resample_irqfd_new(vm, GSI_A);
+	set_sint(&self->cpu, 2, VECTOR_A);
+	SET_ROUTES(self->vm, sint_route(GSI_A, 0, 2));
 
-	set_sint(&cpu, 2, VECTOR_A);
-	SET_ROUTES(vm, sint_route(GSI_A, 0, 2));
-
-	resample_irqfd_ioctl(&irqfd, KVM_IRQFD_FLAG_DEASSIGN);
-	TEST_ASSERT_EQ(irq_line_status(vm, GSI_A, 1), 1);
-	EXPECT_TAKE(&cpu, VECTORS(VECTOR_A), NO_VECTORS);
-	irq_cpu_call(&cpu, guest_eom, 0, 0);
-	EXPECT_ACKS(&irqfd, 0);
-	resample_irqfd_free(&irqfd);
-	kvm_vm_free(vm);
+	resample_irqfd_ioctl(&self->irqfd, KVM_IRQFD_FLAG_DEASSIGN);
+	TEST_ASSERT_EQ(irq_line_status(self->vm, GSI_A, 1), 1);
+	EXPECT_TAKE(&self->cpu, VECTORS(VECTOR_A), NO_VECTORS);
+	irq_cpu_call(&self->cpu, guest_eom, 0, 0);
+	EXPECT_ACKS(&self->irqfd, 0);
 }
 
 /* Both GSIs raise the SINT, and of the two the higher one hears of the EOI. */
@@ -332,25 +317,19 @@ TEST(sint_moved_to_gsi)
 	kvm_vm_free(vm);
 }
 
-TEST(gsi_moved_to_sint)
+TEST_F(sint_device, gsi_moved_to_sint)
 {
-	struct irq_cpu cpu;
-	struct kvm_vm *vm = vm_create_synic(&cpu, 1);
-	struct resample_irqfd irqfd = resample_irqfd_new(vm, GSI_A);
+	set_sint(&self->cpu, 2, VECTOR_A);
+	set_sint(&self->cpu, 3, VECTOR_B);
+	SET_ROUTES(self->vm, sint_route(GSI_A, 0, 2));
+	resample_irqfd_raise(&self->irqfd);
+	EXPECT_TAKE(&self->cpu, VECTORS(VECTOR_A), NO_VECTORS);
+	EXPECT_ACKS(&self->irqfd, 1);
 
-	set_sint(&cpu, 2, VECTOR_A);
-	set_sint(&cpu, 3, VECTOR_B);
-	SET_ROUTES(vm, sint_route(GSI_A, 0, 2));
-	resample_irqfd_raise(&irqfd);
-	EXPECT_TAKE(&cpu, VECTORS(VECTOR_A), NO_VECTORS);
-	EXPECT_ACKS(&irqfd, 1);
-
-	SET_ROUTES(vm, sint_route(GSI_A, 0, 3));
-	resample_irqfd_raise(&irqfd);
-	EXPECT_TAKE(&cpu, VECTORS(VECTOR_B), NO_VECTORS);
-	EXPECT_ACKS(&irqfd, 1);
-	resample_irqfd_free(&irqfd);
-	kvm_vm_free(vm);
+	SET_ROUTES(self->vm, sint_route(GSI_A, 0, 3));
+	resample_irqfd_raise(&self->irqfd);
+	EXPECT_TAKE(&self->cpu, VECTORS(VECTOR_B), NO_VECTORS);
+	EXPECT_ACKS(&self->irqfd, 1);
 }
 
 TEST(gsi_moved_to_vcpu)
