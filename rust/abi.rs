@@ -27,6 +27,7 @@ use crate::{
         vm::Vm, //
     },
     routing::{
+        msi::Trigger,
         scan::Scan,
         sint::SintError, //
     },
@@ -34,7 +35,8 @@ use crate::{
 use core::slice;
 use kernel::{
     ffi::c_int,
-    prelude::*, //
+    prelude::*,
+    types::ForeignOwnable, //
 };
 
 /// Fails the build if an exported function does not have the type that the header gives it: both
@@ -53,15 +55,18 @@ check_signatures!(
     kvm_irqroute_release,
     kvm_irqroute_index_build,
     kvm_irqroute_index_free,
+    kvm_irqroute_prepare,
     kvm_irqroute_update,
+    kvm_irqroute_settled,
+    kvm_irqroute_reading_changed,
     kvm_irqroute_scan,
     kvm_irqroute_verify_scan,
+    kvm_irqroute_reports_eoi,
     kvm_irqroute_sint_setup,
     kvm_irqroute_sint_decide,
     kvm_irqroute_sint_deliver,
     kvm_irqroute_verify_sint,
     kvm_irqroute_sint_acked,
-    kvm_irqroute_synic_activated,
 );
 
 /// Borrows the VM of a hook call.
@@ -70,7 +75,7 @@ check_signatures!(
 ///
 /// `vm` must come from [`kvm_irqroute_bind`] and stay bound for `'a`.
 unsafe fn borrow_vm<'a>(vm: *mut kvm_irqroute_vm) -> &'a Vm {
-    // SAFETY: `vm` is what `KBox::into_raw()` returned and is valid for `'a` by the safety
+    // SAFETY: `vm` is what `into_foreign()` returned and is valid for `'a` by the safety
     // requirements. It is only ever borrowed shared, and no lock is needed to do so.
     unsafe { &*vm.cast::<Vm>() }
 }
@@ -114,18 +119,13 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_bind(
         return EINVAL.to_errno();
     };
 
-    // C against Rust makes sense only if both have the same defects.
-    let parity = params::parity() || mode == Mode::Verify;
-    let bound = Stats::listed(mode, parity).and_then(|stats| {
-        Ok(KBox::new(
-            Vm::new(host, mode, parity, stats),
-            GFP_KERNEL_ACCOUNT,
-        )?)
-    });
+    let rules = mode.rules(params::parity());
+    let bound = Stats::listed(mode, rules)
+        .and_then(|stats| KBox::pin_init(Vm::new(host, mode, rules, stats), GFP_KERNEL_ACCOUNT));
 
     match bound {
         Ok(bound) => {
-            let handle = KBox::into_raw(bound).cast();
+            let handle = bound.into_foreign().cast();
 
             // SAFETY: `vm` is valid for writes and, being a fresh VM's, seen by the caller only,
             // who needs no lock for it.
@@ -146,9 +146,9 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_bind(
 /// `vm` must come from [`kvm_irqroute_bind`], and no other hook may run for it.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn kvm_irqroute_release(vm: *mut kvm_irqroute_vm) {
-    // SAFETY: `vm` is what `KBox::into_raw()` returned, and the caller gives it back once, when it
-    // is no longer borrowed by any hook, so that no lock is needed.
-    drop(unsafe { KBox::from_raw(vm.cast::<Vm>()) });
+    // SAFETY: `vm` is what `into_foreign()` returned, and the caller gives it back once, when it is
+    // no longer borrowed by any hook, so that no lock is needed.
+    drop(unsafe { <Pin<KBox<Vm>>>::from_foreign(vm.cast()) });
 }
 
 /// Makes the index of a routing table that is valid and not published yet.
@@ -161,15 +161,18 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_release(vm: *mut kvm_irqroute_vm) {
 ///
 /// # Safety
 ///
-/// `view` must be valid for reads, `index` for writes, and `routes` for reads of `nr` entries,
+/// `vm` must be bound, `view` valid for reads, `index` for writes, and `routes` for reads of `nr` entries,
 /// whatever it is if `nr` is 0.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn kvm_irqroute_index_build(
+    vm: *mut kvm_irqroute_vm,
     view: *const kvm_irqroute_vm_view,
     routes: *const kvm_irq_routing_entry,
     nr: u32,
     index: *mut *mut kvm_irqroute_index,
 ) -> c_int {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
     // SAFETY: `view` is valid for the call and on the caller's stack, where no one writes it
     // meanwhile; no lock is needed.
     let view = unsafe { &*view };
@@ -182,7 +185,7 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_index_build(
         unsafe { slice::from_raw_parts(routes, nr as usize) }
     };
 
-    match Index::new(routes, view.reserved_pins()) {
+    match vm.build_index(view, routes) {
         Ok(built) => {
             let raw = built.map_or(core::ptr::null_mut(), KBox::into_raw);
 
@@ -207,6 +210,35 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_index_free(index: *mut kvm_irqroute
     // SAFETY: `index` is what `KBox::into_raw()` returned, the caller gives it back once and has
     // waited for all readers, so that no lock is needed.
     drop(unsafe { KBox::from_raw(index.cast::<Index>()) });
+}
+
+/// Gets ready for a routing table that is about to be published.
+///
+/// Context: process, may sleep. Locks: one that keeps other updates of the VM away. Lifetime:
+/// `old`, the index of the current table, and `new` are read during the call only.
+///
+/// Returns 0 or `-ENOMEM`, in which case nothing has changed and the table is not published.
+///
+/// # Safety
+///
+/// `vm` must be bound, and each index null or valid.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_prepare(
+    vm: *mut kvm_irqroute_vm,
+    old: *const kvm_irqroute_index,
+    new: *const kvm_irqroute_index,
+) -> c_int {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+    // SAFETY: As no other update runs, the current table, and with it the index, is not replaced.
+    let old = unsafe { borrow_index(old) };
+    // SAFETY: Only the caller knows the new table.
+    let new = unsafe { borrow_index(new) };
+
+    match vm.prepare(old, new) {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
 }
 
 /// Acts on a routing table that was just published: in mode `rust` sets what the SINTs report to
@@ -236,6 +268,45 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_update(
     let lock = unsafe { IrqLock::held() };
 
     vm.update(&lock, view, index);
+}
+
+/// Leaves the table before the current one behind, after its grace period: no interrupt is in
+/// flight by it any more.
+///
+/// Context: process, may sleep. Locks: as for [`kvm_irqroute_prepare`], since then. Lifetime: no
+/// pointers but `vm`.
+///
+/// # Safety
+///
+/// `vm` must be bound.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_settled(vm: *mut kvm_irqroute_vm) {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+
+    vm.settled();
+}
+
+/// Acts on a change of how the routes of a VM decode (KVM_CAP_X2APIC_API). Not called in mode
+/// `verify`.
+///
+/// Context: process, may sleep. Locks: none. Lifetime: `view` is read during the call only.
+///
+/// # Safety
+///
+/// `vm` must be bound, `view` valid for reads.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_reading_changed(
+    vm: *mut kvm_irqroute_vm,
+    view: *const kvm_irqroute_vm_view,
+) {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+    // SAFETY: `view` is valid for the call and on the caller's stack, where no one writes it
+    // meanwhile; no lock is needed.
+    let view = unsafe { &*view };
+
+    vm.reading_changed(view);
 }
 
 /// Scans the routes for a vCPU: which EOIs it has to report to userspace.
@@ -294,6 +365,31 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_verify_scan(
     let (before, after, result) = unsafe { (&*before, &*after, &*result) };
 
     vm.verify_scan(index, before, after, &Scan::from(result));
+}
+
+/// Tells whether to report an EOI that a scan has found, given whether the interrupt was
+/// level-triggered. Not called in mode `verify`.
+///
+/// Context: any; called by the vCPU's own thread. Locks: none. Lifetime: no pointers but `vm`.
+///
+/// Returns 1 to report it, else 0.
+///
+/// # Safety
+///
+/// `vm` must be bound.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn kvm_irqroute_reports_eoi(
+    vm: *mut kvm_irqroute_vm,
+    level: c_int,
+) -> c_int {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+
+    c_int::from(vm.reports_eoi(if level != 0 {
+        Trigger::Level
+    } else {
+        Trigger::Edge
+    }))
 }
 
 /// Takes note of a SINT route for a table that is being set up.
@@ -426,47 +522,31 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_verify_sint(
     vm.verify_sint(vp_index, sint, raised, before, c);
 }
 
-/// Reports the EOI or EOM of a SINT to the GSI `gsi` that is routed to it. In mode `verify` only
-/// counts.
+/// Reports the EOI or EOM of SINT `sint` of the virtual processor `vp_index` to the GSIs that are
+/// routed to it. In mode `verify` only counts.
 ///
-/// Context: process. Locks: `irq_srcu` for reading and the vCPU's mutex. Lifetime: no pointers but
-/// `vm`.
-///
-/// # Safety
-///
-/// `vm` must be bound and its `irq_srcu` held.
-#[no_mangle]
-pub(crate) unsafe extern "C" fn kvm_irqroute_sint_acked(vm: *mut kvm_irqroute_vm, gsi: c_int) {
-    // SAFETY: `vm` is bound during the call.
-    let vm = unsafe { borrow_vm(vm) };
-    // SAFETY: By the safety requirements.
-    let srcu = unsafe { IrqSrcu::held() };
-
-    vm.ack_sint(&srcu, gsi);
-}
-
-/// Lets the SINTs of a virtual processor, whose SynIC was just activated, know their GSIs.
-///
-/// Context: process, may sleep. Locks: `irq_lock` and the vCPU's mutex. Lifetime: `index` is read
-/// during the call only.
+/// Context: process. Locks: `irq_srcu` for reading and the vCPU's mutex. Lifetime: `index` is read
+/// during the call only. `gsi` is what the helper or KVM itself set for the SINT, or -1.
 ///
 /// # Safety
 ///
-/// `vm` must be bound and its `irq_lock` held, `index` null or valid.
+/// `vm` must be bound and its `irq_srcu` held, `index` null or valid.
 #[no_mangle]
-pub(crate) unsafe extern "C" fn kvm_irqroute_synic_activated(
+pub(crate) unsafe extern "C" fn kvm_irqroute_sint_acked(
     vm: *mut kvm_irqroute_vm,
     index: *const kvm_irqroute_index,
     vp_index: u32,
+    sint: u32,
+    gsi: c_int,
 ) {
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
-    // SAFETY: `irq_lock` keeps the table, and with it the index, from being replaced and freed.
+    // SAFETY: `irq_srcu` keeps the table, and with it the index, from being freed.
     let index = unsafe { borrow_index(index) };
     // SAFETY: By the safety requirements.
-    let lock = unsafe { IrqLock::held() };
+    let srcu = unsafe { IrqSrcu::held() };
 
-    vm.activate_synic(&lock, index, vp_index);
+    vm.ack_sint(&srcu, index, vp_index, sint, u32::try_from(gsi).ok());
 }
 
 /// Returns the value of a file about all VMs, for `debugfs.c`.
@@ -481,9 +561,12 @@ pub(crate) extern "C" fn irqroute_total(which: u32) -> u64 {
 #[kunit_tests(kvm_irqroute_abi)]
 mod tests {
     use super::*;
-    use crate::kvm::{
-        fake,
-        stats::Event, //
+    use crate::{
+        kvm::{
+            fake,
+            stats::Event, //
+        },
+        routing::rules::Rules, //
     };
     use core::ptr;
     use kernel::sync::atomic::Relaxed;
@@ -497,8 +580,8 @@ mod tests {
         // SAFETY: The fake KVM's functions do not follow the pointer to the VM; its ops are
         // constant and static, and need no lock.
         let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
-        let vm = Vm::new(host, Mode::Rust, false, Stats::unlisted()?);
-        let vm = KBox::into_raw(KBox::new(vm, GFP_KERNEL)?).cast();
+        let vm = Vm::new(host, Mode::Rust, Rules::Documented, Stats::unlisted()?);
+        let vm = KBox::pin_init(vm, GFP_KERNEL)?.into_foreign().cast();
         let result = test(vm);
 
         // SAFETY: `vm` was bound above and is not used again, nor by anyone else.
@@ -517,14 +600,18 @@ mod tests {
     }
 
     #[test]
-    fn index_of_no_routes() {
-        let view = fake::split_vm();
-        let mut index = ptr::dangling_mut();
+    fn index_of_no_routes() -> Result {
+        with_vm(|vm| {
+            let view = fake::split_vm();
+            let mut index = ptr::dangling_mut();
 
-        // SAFETY: `view` and `index` are locals, and there are no routes to be read.
-        let result = unsafe { kvm_irqroute_index_build(&view, ptr::null(), 0, &mut index) };
-        assert_eq!(result, 0);
-        assert!(index.is_null());
+            // SAFETY: The VM is bound, `view` and `index` are locals, and there are no routes to
+            // be read.
+            let result = unsafe { kvm_irqroute_index_build(vm, &view, ptr::null(), 0, &mut index) };
+            assert_eq!(result, 0);
+            assert!(index.is_null());
+            Ok(())
+        })
     }
 
     #[test]
@@ -544,7 +631,7 @@ mod tests {
             // SAFETY: All pointers are to locals that no one else uses, the index is used between
             // build and free only, and the VM is bound.
             let status = unsafe {
-                let status = kvm_irqroute_index_build(&view, routes.as_ptr(), 3, &mut index);
+                let status = kvm_irqroute_index_build(vm, &view, routes.as_ptr(), 3, &mut index);
 
                 kvm_irqroute_scan(vm, index, &vcpu, &mut result);
                 kvm_irqroute_index_free(index);
@@ -611,8 +698,35 @@ mod tests {
     #[test]
     fn end_of_an_interrupt() -> Result {
         with_vm(|vm| {
-            // SAFETY: The VM is bound, and the fake KVM has no list for `irq_srcu` to protect.
-            unsafe { kvm_irqroute_sint_acked(vm, 40) };
+            // SAFETY: The VM is bound.
+            let reports = |level| unsafe { kvm_irqroute_reports_eoi(vm, level) };
+
+            assert_eq!(reports(1), 1);
+            assert_eq!(reports(0), 0);
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn end_of_a_sint() -> Result {
+        with_vm(|vm| {
+            let view = fake::split_vm();
+            let routes = [fake::sint_route(40, 0, 2)];
+            let mut index = ptr::null_mut();
+
+            // SAFETY: All pointers are to locals that no one else uses, the index is used between
+            // build and free only, the VM is bound, and the fake KVM has no list for `irq_srcu` to
+            // protect.
+            let status = unsafe {
+                let status = kvm_irqroute_index_build(vm, &view, routes.as_ptr(), 1, &mut index);
+
+                kvm_irqroute_sint_acked(vm, index, 0, 2, -1);
+                kvm_irqroute_sint_acked(vm, index, 0, 3, -1);
+                kvm_irqroute_sint_acked(vm, index, 1, 2, -1);
+                kvm_irqroute_index_free(index);
+                status
+            };
+            assert_eq!(status, 0);
             assert_eq!(fake::STATE.acked.load(Relaxed), 40);
 
             // SAFETY: As above.

@@ -7,6 +7,7 @@ use super::{
     params::Mode,
     stats::Counters, //
 };
+use crate::routing::rules::Rules;
 use core::ptr;
 use kernel::{
     prelude::*,
@@ -69,14 +70,16 @@ impl VmDir {
         parent: &Dir,
         name: &CStr,
         mode: Mode,
-        parity: bool,
+        rules: Rules,
         counters: Arc<Counters>,
     ) -> Self {
         let dir = Dir::new(Some(parent), name);
 
         // SAFETY: The directory exists or is an error, which debugfs knows to ignore. It locks for
         // itself.
-        unsafe { bindings::irqroute_debugfs_binding(dir.0, mode.as_raw() as u32, parity) }
+        unsafe {
+            bindings::irqroute_debugfs_binding(dir.0, mode.as_raw() as u32, rules == Rules::C)
+        }
 
         for (name, counter) in counters.files() {
             let counter = ptr::from_ref(counter).cast_mut().cast();

@@ -24,11 +24,17 @@ pub(crate) struct State {
     pub(crate) delivered: Atomic<i32>,
     /// GSI that the SINTs report to, -1 if none.
     pub(crate) sint_gsi: Atomic<i32>,
-    /// GSI that was acknowledged last, -1 if none.
+    /// GSI that was acknowledged last, -1 if none, and how many were.
     pub(crate) acked: Atomic<i32>,
+    pub(crate) acks: Atomic<u32>,
+    /// Where KVM was to look first for a VP index.
+    pub(crate) hint: Atomic<u32>,
     /// How often a scan was requested.
     pub(crate) scan_requests: Atomic<u32>,
 }
+
+/// The index of the vCPU, which is not its VP index.
+pub(crate) const VCPU_INDEX: u32 = 5;
 
 /// The state.
 pub(crate) static STATE: State = State {
@@ -38,6 +44,8 @@ pub(crate) static STATE: State = State {
     delivered: Atomic::new(-1),
     sint_gsi: Atomic::new(-1),
     acked: Atomic::new(-1),
+    acks: Atomic::new(0),
+    hint: Atomic::new(0),
     scan_requests: Atomic::new(0),
 };
 
@@ -50,6 +58,8 @@ pub(crate) fn reset(vector: u8) {
     STATE.delivered.store(-1, Relaxed);
     STATE.sint_gsi.store(-1, Relaxed);
     STATE.acked.store(-1, Relaxed);
+    STATE.acks.store(0, Relaxed);
+    STATE.hint.store(0, Relaxed);
     STATE.scan_requests.store(0, Relaxed);
 }
 
@@ -79,7 +89,7 @@ unsafe extern "C" fn set_sint_gsi(_vcpu: *mut bindings::kvm_vcpu, _sint: u32, gs
 
 /// # Safety
 ///
-/// `synic` must be valid for writes.
+/// `synic` must be valid for reads and writes.
 unsafe extern "C" fn read_synic(
     _kvm: *mut bindings::kvm,
     vp_index: u32,
@@ -91,12 +101,13 @@ unsafe extern "C" fn read_synic(
         vcpu: if found { vcpu() } else { ptr::null_mut() },
         sint: STATE.sint.load(Relaxed),
         active: if found { STATE.active.load(Relaxed) } else { 0 },
-        pad: 0,
+        vcpu_idx: if found { VCPU_INDEX } else { 0 },
     };
 
     // SAFETY: `Host::read_synic()` passes a local that is valid for the call and not shared; no
     // lock is needed.
-    unsafe { synic.write(view) };
+    let before = unsafe { synic.replace(view) };
+    STATE.hint.store(before.vcpu_idx, Relaxed);
 }
 
 /// # Safety
@@ -112,6 +123,7 @@ unsafe extern "C" fn deliver_sint(_vcpu: *mut bindings::kvm_vcpu, _sint: u32, ve
 /// None: the pointers are not followed.
 unsafe extern "C" fn notify_acked_gsi(_kvm: *mut bindings::kvm, gsi: c_int) {
     STATE.acked.store(gsi, Relaxed);
+    STATE.acks.fetch_add(1, Relaxed);
 }
 
 /// The functions of the fake KVM.

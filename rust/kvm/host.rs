@@ -51,6 +51,16 @@ pub(crate) struct Vp<'a> {
     _host: PhantomData<&'a Host>,
 }
 
+/// What KVM found for a VP index.
+pub(crate) struct Found<'a> {
+    /// The SynIC.
+    pub(crate) synic: Synic,
+    /// The vCPU, if its SynIC is active.
+    pub(crate) vp: Option<Vp<'a>>,
+    /// The index of the vCPU, if there is one.
+    pub(crate) vcpu_index: Option<u32>,
+}
+
 impl Host {
     /// Makes the view of a VM, or returns nothing if a pointer is null.
     ///
@@ -75,19 +85,23 @@ impl Host {
         unsafe { self.ops.as_ref() }
     }
 
-    /// Makes every vCPU scan the routes before it next enters the guest.
-    pub(crate) fn request_scan(&self, _: &IrqLock<'_>) {
+    /// Makes every vCPU scan the routes before it next enters the guest, and waits until none is
+    /// in the guest without having heard of it. Process context.
+    pub(crate) fn request_scan(&self) {
         if let Some(request_scan) = self.ops().request_scan {
             // SAFETY: By the invariants, `kvm` is valid. KVM only touches atomic request bits, so
-            // that aliasing is no concern; who holds `irq_lock` may sleep.
+            // that aliasing is no concern and no lock is needed.
             unsafe { request_scan(self.kvm.as_ptr()) }
         }
     }
 
-    /// Reads the SynIC of the virtual processor `vp_index` and its register for `sint`. Any
-    /// context.
-    pub(crate) fn read_synic(&self, vp_index: u32, sint: Sint) -> (Synic, Option<Vp<'_>>) {
-        let mut raw = bindings::kvm_irqroute_synic::default();
+    /// Reads the SynIC of the virtual processor `vp_index` and its register for `sint`. KVM first
+    /// looks at the vCPU with index `hint`. Any context.
+    pub(crate) fn read_synic(&self, vp_index: u32, sint: Sint, hint: u32) -> Found<'_> {
+        let mut raw = bindings::kvm_irqroute_synic {
+            vcpu_idx: hint,
+            ..Default::default()
+        };
 
         if let Some(read_synic) = self.ops().read_synic {
             // SAFETY: By the invariants, `kvm` is valid; `raw` is a local that nothing else
@@ -96,16 +110,21 @@ impl Host {
         }
 
         let active = raw.active != 0;
+        let vcpu = NonNull::new(raw.vcpu);
         // INVARIANT: KVM has just found the vCPU in the VM. An active SynIC is part of a Hyper-V
         // context, which is never taken away.
-        let vp = NonNull::new(raw.vcpu).filter(|_| active).map(|vcpu| Vp {
+        let vp = vcpu.filter(|_| active).map(|vcpu| Vp {
             vcpu,
             _host: PhantomData,
         });
 
-        match vp {
-            Some(_) => (Synic::Active(SintRegister(raw.sint)), vp),
-            None => (Synic::Absent, None),
+        Found {
+            synic: match vp {
+                Some(_) => Synic::Active(SintRegister(raw.sint)),
+                None => Synic::Absent,
+            },
+            vp,
+            vcpu_index: vcpu.map(|_| raw.vcpu_idx),
         }
     }
 

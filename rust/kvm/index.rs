@@ -12,6 +12,7 @@ use crate::routing::{
     },
     msi::Msi,
     pins::ReservedPins,
+    rules::Rules,
     sint::SintRoute, //
 };
 use kernel::{
@@ -22,7 +23,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// Puts SINT routes into the order of updates. That of `core` would do as well, but it brings a
+/// Puts SINT routes into order. That of `core` would do as well, but it brings a
 /// path to a panic along.
 fn sort(sints: &mut [SintRoute]) {
     /// # Safety
@@ -58,15 +59,17 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Makes the index of a table with the given routes, of which the first GSIs are `pins`.
+    /// Makes the index of a table with the given routes, of which the first GSIs are `pins`, for a
+    /// VM with the given rules.
     ///
     /// Returns nothing for a table of which nothing has to be kept, and `ENOMEM` if there is no
     /// memory for it.
     pub(crate) fn new(
         routes: &[bindings::kvm_irq_routing_entry],
         pins: ReservedPins,
+        rules: Rules,
     ) -> Result<Option<KBox<Self>>> {
-        let size = Size::of(routes.iter().map(Route::from), pins);
+        let size = Size::of(routes.iter().map(Route::from), pins, rules);
         if size.is_empty() {
             return Ok(None);
         }
@@ -76,7 +79,7 @@ impl Index {
         let mut sints = KVVec::with_capacity(size.sints, GFP_KERNEL_ACCOUNT)?;
 
         for route in routes.iter().map(Route::from) {
-            match route.entry(pins) {
+            match route.entry(pins, rules) {
                 Some(Entry::Level(msi)) => level.push_within_capacity(msi)?,
                 Some(Entry::Sint(sint)) => sints.push_within_capacity(sint)?,
                 None => (),
@@ -92,7 +95,7 @@ impl Index {
         &self.level
     }
 
-    /// Returns the SINT routes by GSI.
+    /// Returns the SINT routes in the order of [`index::order`].
     pub(crate) fn sints(&self) -> &[SintRoute] {
         &self.sints
     }

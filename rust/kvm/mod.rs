@@ -7,9 +7,11 @@ mod bindings;
 mod debugfs;
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) mod fake;
+pub(crate) mod hints;
 pub(crate) mod host;
 pub(crate) mod index;
 pub(crate) mod locks;
+pub(crate) mod overlap;
 pub(crate) mod params;
 pub(crate) mod stats;
 pub(crate) mod views;
@@ -29,14 +31,17 @@ pub(crate) mod raw {
         kvm_irqroute_index_build,
         kvm_irqroute_index_free,
         kvm_irqroute_ops,
+        kvm_irqroute_prepare,
+        kvm_irqroute_reading_changed,
         kvm_irqroute_release,
+        kvm_irqroute_reports_eoi,
         kvm_irqroute_scan,
         kvm_irqroute_scan_result,
+        kvm_irqroute_settled,
         kvm_irqroute_sint_acked,
         kvm_irqroute_sint_decide,
         kvm_irqroute_sint_deliver,
         kvm_irqroute_sint_setup,
-        kvm_irqroute_synic_activated,
         kvm_irqroute_update,
         kvm_irqroute_vcpu_view,
         kvm_irqroute_verify_scan,

@@ -3,6 +3,7 @@
 //! The module parameters.
 
 use super::bindings;
+use crate::routing::rules::Rules;
 
 /// Who handles the interrupt routes of a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,16 @@ impl Mode {
             bindings::kvm_irqroute_mode_KVM_IRQROUTE_RUST => Self::Rust,
             bindings::kvm_irqroute_mode_KVM_IRQROUTE_VERIFY => Self::Verify,
             _ => Self::C,
+        }
+    }
+
+    /// Returns the rules of a VM in this mode, given parameter `parity`. C against Rust makes
+    /// sense only if both have the same.
+    pub(crate) fn rules(&self, parity: bool) -> Rules {
+        if parity || *self == Self::Verify {
+            Rules::C
+        } else {
+            Rules::Documented
         }
     }
 

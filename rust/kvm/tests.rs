@@ -34,6 +34,7 @@ mod suite {
             MsiFormat, //
         },
         pins::ReservedPins,
+        rules::Rules,
         scan::Scan,
         sint::{
             SintError,
@@ -48,12 +49,12 @@ mod suite {
 
     const LEVEL: u32 = 1 << 15;
 
-    fn vm(mode: Mode, parity: bool) -> Result<Vm> {
+    fn vm(mode: Mode, rules: Rules) -> Result<Pin<KBox<Vm>>> {
         // SAFETY: The fake KVM's functions do not follow the pointer to the VM, and its ops are
         // constant and static; they share nothing but atomics, so that no lock is needed.
         let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
 
-        Ok(Vm::new(host, mode, parity, Stats::unlisted()?))
+        KBox::pin_init(Vm::new(host, mode, rules, Stats::unlisted()?), GFP_KERNEL)
     }
 
     fn irq_lock() -> IrqLock<'static> {
@@ -67,7 +68,7 @@ mod suite {
     }
 
     fn index(routes: &[bindings::kvm_irq_routing_entry]) -> Result<Option<KBox<Index>>> {
-        Index::new(routes, ReservedPins(24))
+        Index::new(routes, ReservedPins(24), Rules::Documented)
     }
 
     #[test]
@@ -168,6 +169,8 @@ mod suite {
         // Edge, and outside of the reserved pins.
         assert!(index(&[fake::msi_route(0, 0xfee0_0000, 0x41)])?.is_none());
         assert!(index(&[fake::msi_route(24, 0xfee0_0000, LEVEL | 0x41)])?.is_none());
+        // An NMI.
+        assert!(index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x441)])?.is_none());
         Ok(())
     }
 
@@ -184,7 +187,7 @@ mod suite {
             routes.push_within_capacity(route)?;
         }
 
-        let index = Index::new(&routes, ReservedPins(4096))?.ok_or(EINVAL)?;
+        let index = Index::new(&routes, ReservedPins(4096), Rules::Documented)?.ok_or(EINVAL)?;
         assert_eq!(index.level().len(), 4000);
         assert_eq!(index.sints().len(), 96);
         let order = index.sints().iter().map(|route| route.gsi);
@@ -193,19 +196,24 @@ mod suite {
     }
 
     #[test]
-    fn update_of_a_split_vm() -> Result {
+    fn update_with_the_rules_of_c() -> Result {
         fake::reset(0x60);
-        let vm = vm(Mode::Rust, false)?;
+        let vm = vm(Mode::Rust, Rules::C)?;
         let index = index(&[
+            fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41),
             fake::sint_route(9, 0, 2),
             fake::sint_route(8, 0, 2),
             fake::sint_route(10, 1, 2),
             fake::sint_route(11, 0, 16),
         ])?;
 
+        vm.prepare(None, index.as_deref())?;
+        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 0);
         vm.update(&irq_lock(), &fake::split_vm(), index.as_deref());
         // The highest GSI of those that have both a virtual processor and a SINT.
         assert_eq!(fake::STATE.sint_gsi.load(Relaxed), 9);
+        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 1);
+        vm.settled();
         assert_eq!(fake::STATE.scan_requests.load(Relaxed), 1);
         assert_eq!(vm.counters().get(Event::Update), 1);
         assert_eq!(vm.counters().get(Event::ScanRequest), 1);
@@ -213,9 +221,44 @@ mod suite {
     }
 
     #[test]
+    fn update_of_level_routes() -> Result {
+        fake::reset(0x60);
+        let vm = vm(Mode::Rust, Rules::Documented)?;
+        let old = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
+        let new = index(&[
+            fake::msi_route(0, 0xfee0_0000, LEVEL | 0x42),
+            fake::sint_route(9, 0, 2),
+        ])?;
+        let vcpu = fake::xapic(0, None);
+        let handled =
+            |index: &Option<KBox<Index>>| vm.scan(index.as_deref(), &vcpu).handled.words();
+
+        assert_eq!(handled(&old), [0, 1 << 1, 0, 0]);
+        vm.prepare(old.as_deref(), new.as_deref())?;
+        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 1);
+        // Whichever table a vCPU finds, it has to know both.
+        assert_eq!(handled(&old), [0, 1 << 1 | 1 << 2, 0, 0]);
+        vm.update(&irq_lock(), &fake::split_vm(), new.as_deref());
+        assert_eq!(fake::STATE.sint_gsi.load(Relaxed), -1);
+        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 1);
+        assert_eq!(handled(&new), [0, 1 << 1 | 1 << 2, 0, 0]);
+        vm.settled();
+        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 2);
+        assert_eq!(handled(&new), [0, 1 << 2, 0, 0]);
+
+        // Nothing that a scan would see has changed.
+        vm.prepare(new.as_deref(), new.as_deref())?;
+        vm.update(&irq_lock(), &fake::split_vm(), new.as_deref());
+        vm.settled();
+        assert_eq!(vm.counters().get(Event::Update), 2);
+        assert_eq!(vm.counters().get(Event::ScanRequest), 2);
+        Ok(())
+    }
+
+    #[test]
     fn update_of_a_full_vm() -> Result {
         fake::reset(0x60);
-        let vm = vm(Mode::Rust, false)?;
+        let vm = vm(Mode::Rust, Rules::C)?;
         let mut view = fake::split_vm();
         view.split = 0;
 
@@ -228,7 +271,7 @@ mod suite {
     #[test]
     fn update_of_a_verified_vm() -> Result {
         fake::reset(0x60);
-        let vm = vm(Mode::Verify, false)?;
+        let vm = vm(Mode::Verify, Rules::C)?;
         let index = index(&[fake::sint_route(9, 0, 2)])?;
 
         vm.update(&irq_lock(), &fake::split_vm(), index.as_deref());
@@ -240,21 +283,40 @@ mod suite {
     }
 
     #[test]
-    fn activation_after_the_update() -> Result {
-        for (parity, gsi) in [(false, 9), (true, -1)] {
+    fn reading_that_changes() -> Result {
+        for (rules, requests) in [(Rules::Documented, 1), (Rules::C, 0)] {
             fake::reset(0x60);
-            let vm = vm(Mode::Rust, parity)?;
-            let index = index(&[fake::sint_route(9, 0, 2), fake::sint_route(10, 1, 2)])?;
+            vm(Mode::Rust, rules)?.reading_changed(&fake::split_vm());
+            assert_eq!(fake::STATE.scan_requests.load(Relaxed), requests);
+        }
+        Ok(())
+    }
 
-            vm.activate_synic(&irq_lock(), index.as_deref(), 0);
-            assert_eq!(fake::STATE.sint_gsi.load(Relaxed), gsi);
+    #[test]
+    fn hint_for_a_vp_index() -> Result {
+        for (rules, hint) in [(Rules::Documented, fake::VCPU_INDEX), (Rules::C, 7)] {
+            fake::reset(0x60);
+            fake::STATE.vp_index.store(7, Relaxed);
+            let vm = vm(Mode::Rust, rules)?;
+            vm.build_index(&fake::split_vm(), &[fake::sint_route(9, 7, 2)])?;
+
+            // Nothing is known of it yet.
+            assert_eq!(vm.deliver_sint(7, 2, true), Ok(1));
+            assert_eq!(fake::STATE.hint.load(Relaxed), 7);
+            assert_eq!(vm.deliver_sint(7, 2, true), Ok(1));
+            assert_eq!(fake::STATE.hint.load(Relaxed), hint);
+
+            // One that does not exist leaves no hint.
+            assert_eq!(vm.deliver_sint(8, 2, true), Err(SintError::NoSynic));
+            assert_eq!(vm.deliver_sint(8, 2, true), Err(SintError::NoSynic));
+            assert_eq!(fake::STATE.hint.load(Relaxed), 8);
         }
         Ok(())
     }
 
     #[test]
     fn delivery_to_a_sint() -> Result {
-        let vm = vm(Mode::Rust, false)?;
+        let vm = vm(Mode::Rust, Rules::Documented)?;
 
         fake::reset(0x60);
         assert_eq!(vm.deliver_sint(0, 2, true), Ok(1));
@@ -276,19 +338,35 @@ mod suite {
 
     #[test]
     fn end_of_a_sint() -> Result {
-        fake::reset(0x60);
-        let vm = vm(Mode::Rust, false)?;
+        let index = index(&[
+            fake::sint_route(9, 0, 2),
+            fake::sint_route(8, 0, 2),
+            fake::sint_route(7, 1, 2),
+            fake::sint_route(6, 0, 3),
+        ])?;
 
-        vm.ack_sint(&irq_srcu(), 0);
-        assert_eq!(fake::STATE.acked.load(Relaxed), 0);
-        assert_eq!(vm.counters().get(Event::SintAck), 1);
+        // What a table has set last counts for KVM's C, and what the table says otherwise.
+        for (rules, last, acked, acks) in [
+            (Rules::C, Some(0), 0, 1),
+            (Rules::C, None, -1, 0),
+            (Rules::Documented, Some(0), 9, 2),
+            (Rules::Documented, None, 9, 2),
+        ] {
+            fake::reset(0x60);
+            let vm = vm(Mode::Rust, rules)?;
+
+            vm.ack_sint(&irq_srcu(), index.as_deref(), 0, 2, last);
+            assert_eq!(fake::STATE.acked.load(Relaxed), acked);
+            assert_eq!(fake::STATE.acks.load(Relaxed), acks);
+            assert_eq!(vm.counters().get(Event::SintAck), u64::from(acks));
+        }
         Ok(())
     }
 
     #[test]
     fn verification_of_a_delivery() -> Result {
         fake::reset(0x60);
-        let vm = vm(Mode::Verify, false)?;
+        let vm = vm(Mode::Verify, Rules::C)?;
         let masked = Err(SintError::Masked);
 
         vm.verify_sint(0, 2, true, Ok(()), Ok(()));
@@ -303,7 +381,8 @@ mod suite {
         assert_eq!(vm.counters().get(Event::Difference), 2);
 
         // What is checked is not done.
-        vm.ack_sint(&irq_srcu(), 9);
+        vm.ack_sint(&irq_srcu(), None, 0, 2, Some(9));
+        vm.ack_sint(&irq_srcu(), None, 0, 2, None);
         assert_eq!(fake::STATE.delivered.load(Relaxed), -1);
         assert_eq!(fake::STATE.acked.load(Relaxed), -1);
         assert_eq!(vm.counters().get(Event::SintAck), 1);
@@ -312,7 +391,7 @@ mod suite {
 
     #[test]
     fn verification_of_a_scan() -> Result {
-        let vm = vm(Mode::Verify, false)?;
+        let vm = vm(Mode::Verify, Rules::C)?;
         let index = index(&[fake::msi_route(3, 0xfee0_1000, LEVEL | 0x41)])?;
         let idle = fake::xapic(0, None);
         let pending = fake::xapic(0, Some(0x41));
@@ -338,6 +417,13 @@ mod suite {
         vm.verify_scan(index.as_deref(), &idle, &later, &stale);
         assert_eq!(vm.counters().get(Event::Difference), 2);
         Ok(())
+    }
+
+    #[test]
+    fn rules_of_a_vm() {
+        assert_eq!(Mode::Rust.rules(false), Rules::Documented);
+        assert_eq!(Mode::Rust.rules(true), Rules::C);
+        assert_eq!(Mode::Verify.rules(false), Rules::C);
     }
 
     #[test]

@@ -4,8 +4,10 @@
 
 use super::{
     bindings,
+    hints::Hints,
     host::{
         self,
+        Found,
         Host,
         Vp, //
     },
@@ -14,6 +16,7 @@ use super::{
         IrqLock,
         IrqSrcu, //
     },
+    overlap::Overlap,
     params::Mode,
     stats::{
         Counters,
@@ -22,8 +25,13 @@ use super::{
     }, //
 };
 use crate::routing::{
-    msi::Msi,
+    msi::{
+        Msi,
+        Trigger, //
+    },
+    rules::Rules,
     scan::{
+        reports_eoi,
         scan,
         Scan, //
     },
@@ -34,7 +42,9 @@ use crate::routing::{
         SintRoute, //
     },
     update::{
-        scan_request,
+        after_publication,
+        after_reading_changed,
+        overlaps,
         ScanRequest, //
     },
     verify::{
@@ -45,11 +55,15 @@ use crate::routing::{
 use kernel::prelude::*;
 
 /// A bound VM, from KVM_CREATE_VM until it is destroyed.
+#[pin_data]
 pub(crate) struct Vm {
     host: Host,
     mode: Mode,
-    parity: bool,
+    rules: Rules,
     stats: Stats,
+    hints: Hints,
+    #[pin]
+    overlap: Overlap,
 }
 
 fn level(index: Option<&Index>) -> &[Msi] {
@@ -62,13 +76,15 @@ fn sints(index: Option<&Index>) -> &[SintRoute] {
 
 impl Vm {
     /// Makes the module's side of a VM.
-    pub(crate) fn new(host: Host, mode: Mode, parity: bool, stats: Stats) -> Self {
-        Self {
+    pub(crate) fn new(host: Host, mode: Mode, rules: Rules, stats: Stats) -> impl PinInit<Self> {
+        pin_init!(Self {
             host,
             mode,
-            parity,
+            rules,
             stats,
-        }
+            hints: Hints::new(),
+            overlap <- Overlap::new(),
+        })
     }
 
     /// Returns the counters.
@@ -76,20 +92,68 @@ impl Vm {
         &self.stats
     }
 
-    /// Lets the SINTs know which GSI each reports to, of all virtual processors or of one.
-    fn apply_sints(&self, lock: &IrqLock<'_>, index: Option<&Index>, only: Option<u32>) {
-        let wanted = |route: &&SintRoute| only.is_none_or(|vp_index| vp_index == route.vp_index);
+    fn find(&self, vp_index: u32, sint: Sint) -> Found<'_> {
+        // Where several vCPUs have one VP index, KVM's C takes the one that a search finds first.
+        if self.rules == Rules::C {
+            return self.host.read_synic(vp_index, sint, vp_index);
+        }
 
-        for route in sints(index).iter().filter(wanted) {
+        let found = self
+            .host
+            .read_synic(vp_index, sint, self.hints.get(vp_index));
+        if let Some(vcpu_index) = found.vcpu_index {
+            self.hints.set(vp_index, vcpu_index);
+        }
+        found
+    }
+
+    fn request(&self, request: ScanRequest) {
+        match request {
+            ScanRequest::None => (),
+            ScanRequest::All => {
+                self.stats.count(Event::ScanRequest);
+                self.host.request_scan();
+            }
+        }
+    }
+
+    /// Makes the index of a routing table. Process context.
+    pub(crate) fn build_index(
+        &self,
+        view: &bindings::kvm_irqroute_vm_view,
+        routes: &[bindings::kvm_irq_routing_entry],
+    ) -> Result<Option<KBox<Index>>> {
+        let index = Index::new(routes, view.reserved_pins(), self.rules)?;
+
+        if self.rules == Rules::Documented && !sints(index.as_deref()).is_empty() {
+            self.hints.prepare()?;
+        }
+        Ok(index)
+    }
+
+    /// Gets ready for a table to be published in place of another. Process context. Returns
+    /// `ENOMEM`, and changes nothing then, if there is no memory for it.
+    pub(crate) fn prepare(&self, old: Option<&Index>, new: Option<&Index>) -> Result {
+        if overlaps(self.rules, level(old), level(new)) {
+            self.overlap.begin(level(old), level(new))?;
+            self.request(ScanRequest::All);
+        }
+        Ok(())
+    }
+
+    /// Lets the SINTs know which GSI each reports to.
+    fn apply_sints(&self, lock: &IrqLock<'_>, index: Option<&Index>) {
+        for route in sints(index) {
             if let Some(sint) = Sint::new(route.sint) {
-                if let (_, Some(vp)) = self.host.read_synic(route.vp_index, sint) {
+                if let Some(vp) = self.find(route.vp_index, sint).vp {
                     self.host.set_sint_gsi(lock, vp, sint, route.gsi);
                 }
             }
         }
     }
 
-    /// Acts on a new routing table with the given index. In mode `verify` KVM's C does.
+    /// Acts on a table that was just published, with the given index. In mode `verify` KVM's C
+    /// does.
     pub(crate) fn update(
         &self,
         lock: &IrqLock<'_>,
@@ -101,14 +165,23 @@ impl Vm {
             return;
         }
 
-        self.apply_sints(lock, index, None);
-        match scan_request(view.is_split()) {
-            ScanRequest::None => (),
-            ScanRequest::All => {
-                self.stats.count(Event::ScanRequest);
-                self.host.request_scan(lock);
-            }
+        if self.rules == Rules::C {
+            self.apply_sints(lock, index);
         }
+        self.request(after_publication(self.rules, view.is_split()));
+    }
+
+    /// Leaves the table before the current one behind: no interrupt is in flight by it any more.
+    /// Process context.
+    pub(crate) fn settled(&self) {
+        if self.overlap.end() {
+            self.request(ScanRequest::All);
+        }
+    }
+
+    /// Acts on a change of how the routes decode. Process context.
+    pub(crate) fn reading_changed(&self, view: &bindings::kvm_irqroute_vm_view) {
+        self.request(after_reading_changed(self.rules, view.is_split()));
     }
 
     /// Scans the routes for a vCPU.
@@ -118,7 +191,15 @@ impl Vm {
         vcpu: &bindings::kvm_irqroute_vcpu_view,
     ) -> Scan {
         self.stats.count(Event::Scan);
-        scan(level(index), vcpu.vm.reading(), &vcpu.apic())
+
+        let overlap = self.overlap.routes();
+        let level = overlap.as_deref().map_or(level(index), |routes| routes);
+        scan(level, vcpu.vm.reading(), &vcpu.apic())
+    }
+
+    /// Tells whether an EOI that a scan has found is reported. Any context.
+    pub(crate) fn reports_eoi(&self, trigger: Trigger) -> bool {
+        reports_eoi(self.rules, trigger)
     }
 
     /// Checks the result of KVM's own scan for a vCPU that was as in `before` when it began and
@@ -164,10 +245,10 @@ impl Vm {
         raised: bool,
     ) -> Result<(Vp<'_>, Sint, u8), SintError> {
         let sint = sint::target(number, raised)?;
-        let (synic, vp) = self.host.read_synic(vp_index, sint);
-        let vector = sint::vector(synic)?;
+        let found = self.find(vp_index, sint);
+        let vector = sint::vector(found.synic)?;
 
-        Ok((vp.ok_or(SintError::NoSynic)?, sint, vector))
+        Ok((found.vp.ok_or(SintError::NoSynic)?, sint, vector))
     }
 
     /// Tells what a change of a line that is routed to a SINT would do. Any context.
@@ -212,20 +293,42 @@ impl Vm {
         }
     }
 
-    /// Reports the EOI or EOM of a SINT to the GSI that is routed to it. In mode `verify` KVM's C
-    /// does.
-    pub(crate) fn ack_sint(&self, srcu: &IrqSrcu<'_>, gsi: i32) {
+    fn notify(&self, srcu: &IrqSrcu<'_>, gsi: i32) {
         self.stats.count(Event::SintAck);
-        if self.mode == Mode::Rust {
-            self.host.notify_acked_gsi(srcu, gsi);
-        }
+        self.host.notify_acked_gsi(srcu, gsi);
     }
 
-    /// Lets the SINTs of a virtual processor know their GSIs, since its SynIC was activated after
-    /// the table was set. KVM's C leaves such a SynIC without a way back to its GSIs.
-    pub(crate) fn activate_synic(&self, lock: &IrqLock<'_>, index: Option<&Index>, vp_index: u32) {
-        if !self.parity {
-            self.apply_sints(lock, index, Some(vp_index));
+    /// Reports the EOI or EOM of a SINT of the virtual processor `vp_index` to the GSIs that are
+    /// routed to it. KVM's C reports to `last` alone: the highest of those that had the SINT when a
+    /// table was last set. In mode `verify` it does.
+    pub(crate) fn ack_sint(
+        &self,
+        srcu: &IrqSrcu<'_>,
+        index: Option<&Index>,
+        vp_index: u32,
+        number: u32,
+        last: Option<u32>,
+    ) {
+        let last = last.and_then(|gsi| i32::try_from(gsi).ok());
+
+        match (self.mode, self.rules) {
+            (Mode::Rust, Rules::Documented) => {
+                if let Some(sint) = Sint::new(number) {
+                    sint::gsis(sints(index), vp_index, sint)
+                        .filter_map(|gsi| i32::try_from(gsi).ok())
+                        .for_each(|gsi| self.notify(srcu, gsi));
+                }
+            }
+            (Mode::Rust, Rules::C) => {
+                if let Some(gsi) = last {
+                    self.notify(srcu, gsi);
+                }
+            }
+            (Mode::Verify | Mode::C, _) => {
+                if last.is_some() {
+                    self.stats.count(Event::SintAck);
+                }
+            }
         }
     }
 }

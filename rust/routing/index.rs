@@ -7,8 +7,9 @@
 //! thousands of routes that are none of their business.
 
 use super::{
-    msi::{Msi, Trigger},
+    msi::{Delivery, Msi, Trigger},
     pins::ReservedPins,
+    rules::Rules,
     sint::SintRoute,
 };
 use core::cmp::Ordering;
@@ -38,11 +39,17 @@ pub(crate) enum Entry {
     Sint(SintRoute),
 }
 
+/// Tells whether EOIs of `msi` can be those of a level interrupt. KVM's C asks for the trigger mode
+/// only, and takes the vector of an NMI seriously.
+fn is_level(msi: &Msi, rules: Rules) -> bool {
+    msi.trigger() == Trigger::Level && (rules == Rules::C || msi.delivery() == Delivery::Vector)
+}
+
 impl Route {
     /// Returns what to keep of a route in a table whose first GSIs are `pins`.
-    pub(crate) fn entry(&self, pins: ReservedPins) -> Option<Entry> {
+    pub(crate) fn entry(&self, pins: ReservedPins, rules: Rules) -> Option<Entry> {
         match *self {
-            Route::Msi { gsi, msi } if pins.contains(gsi) && msi.trigger() == Trigger::Level => {
+            Route::Msi { gsi, msi } if pins.contains(gsi) && is_level(&msi, rules) => {
                 Some(Entry::Level(msi))
             }
             Route::Sint(sint) => Some(Entry::Sint(sint)),
@@ -62,11 +69,15 @@ pub(crate) struct Size {
 
 impl Size {
     /// Counts the entries that `routes` give.
-    pub(crate) fn of(routes: impl Iterator<Item = Route>, pins: ReservedPins) -> Self {
+    pub(crate) fn of(
+        routes: impl Iterator<Item = Route>,
+        pins: ReservedPins,
+        rules: Rules,
+    ) -> Self {
         let mut size = Self::default();
 
         for route in routes {
-            match route.entry(pins) {
+            match route.entry(pins, rules) {
                 Some(Entry::Level(_)) => size.level = size.level.wrapping_add(1),
                 Some(Entry::Sint(_)) => size.sints = size.sints.wrapping_add(1),
                 None => (),
@@ -82,8 +93,8 @@ impl Size {
     }
 }
 
-/// The order in which an update applies SINT routes: by GSI, so that the highest GSI wins where
-/// several are routed to one SINT.
+/// The order of SINT routes: those of a SINT are together, and by GSI, so that the highest GSI wins
+/// where an update applies one after the other.
 pub(crate) fn order(a: &SintRoute, b: &SintRoute) -> Ordering {
-    a.gsi.cmp(&b.gsi)
+    (a.vp_index, a.sint, a.gsi).cmp(&(b.vp_index, b.sint, b.gsi))
 }

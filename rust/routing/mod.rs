@@ -14,6 +14,7 @@
 //! | [`apic`]    | whether a local APIC accepts a destination                         |
 //! | [`pins`]    | which GSIs are pins of the userspace I/O APIC                      |
 //! | [`index`]   | which routes of a table matter later, and in which order           |
+//! | [`rules`]   | nothing, it tells KVM's rules from those that are documented       |
 //! | [`scan`]    | which EOIs a vCPU has to report                                    |
 //! | [`sint`]    | where a Hyper-V SINT route is delivered                            |
 //! | [`update`]  | what a new routing table makes KVM recompute                       |
@@ -26,6 +27,7 @@ pub(crate) mod dest;
 pub(crate) mod index;
 pub(crate) mod msi;
 pub(crate) mod pins;
+pub(crate) mod rules;
 pub(crate) mod scan;
 pub(crate) mod sint;
 pub(crate) mod update;

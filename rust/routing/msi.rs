@@ -23,6 +23,16 @@ pub(crate) enum Trigger {
     Level,
 }
 
+/// What kind of interrupt a CPU gets, as far as its end is concerned: bits 10:8 of the MSI data
+/// (Intel SDM volume 3, "Message Data Register Format").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// Fixed or lowest priority: an interrupt with a vector, which ends with an EOI.
+    Vector,
+    /// SMI, NMI, INIT, ExtINT or a reserved mode: the vector has no meaning, and no EOI follows.
+    Other,
+}
+
 /// The MSI of a route, as userspace gave it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Msi {
@@ -37,6 +47,9 @@ pub(crate) struct Msi {
 impl Msi {
     const LOGICAL: u32 = 1 << 2;
     const LEVEL: u32 = 1 << 15;
+    const DELIVERY_SHIFT: u32 = 8;
+    const FIXED: u32 = 0;
+    const LOWEST_PRIORITY: u32 = 1;
 
     /// Returns the vector, bits 7:0 of the data.
     #[inline]
@@ -51,6 +64,15 @@ impl Msi {
             Trigger::Level
         } else {
             Trigger::Edge
+        }
+    }
+
+    /// Returns what kind of interrupt it is.
+    #[inline]
+    pub(crate) fn delivery(&self) -> Delivery {
+        match self.data >> Self::DELIVERY_SHIFT & 7 {
+            Self::FIXED | Self::LOWEST_PRIORITY => Delivery::Vector,
+            _ => Delivery::Other,
         }
     }
 

@@ -4,7 +4,8 @@
 
 use super::{
     apic::{Apic, BroadcastQuirk},
-    msi::{Msi, MsiFormat},
+    msi::{Msi, MsiFormat, Trigger},
+    rules::Rules,
     vector::VectorSet,
 };
 
@@ -52,4 +53,12 @@ pub(crate) fn scan(level: &[Msi], reading: Reading, apic: &Apic) -> Scan {
     }
 
     result
+}
+
+/// Tells whether the EOI of a vector that a scan has found is reported, given the trigger mode of
+/// the interrupt that has ended, from the trigger mode register (TMR). An edge interrupt has no
+/// line that an I/O APIC would look at again (Intel SDM volume 3, "Signaling Interrupt Servicing
+/// Completion"). KVM's C does not ask.
+pub(crate) fn reports_eoi(rules: Rules, trigger: Trigger) -> bool {
+    rules == Rules::C || trigger == Trigger::Level
 }

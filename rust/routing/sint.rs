@@ -84,3 +84,22 @@ pub(crate) fn vector(synic: Synic) -> Result<u8, SintError> {
         Synic::Active(register) => register.vector().ok_or(SintError::Masked),
     }
 }
+
+/// Returns the GSIs that are routed to `sint` of the virtual processor `vp_index`, in a table with
+/// SINT routes in the order of [`super::index::order`].
+pub(crate) fn gsis(
+    routes: &[SintRoute],
+    vp_index: u32,
+    sint: Sint,
+) -> impl Iterator<Item = u32> + '_ {
+    let wanted = (vp_index, sint.number());
+    let key = |route: &SintRoute| (route.vp_index, route.sint);
+    let first = routes.partition_point(|route| key(route) < wanted);
+
+    routes
+        .get(first..)
+        .unwrap_or_default()
+        .iter()
+        .take_while(move |route| key(route) == wanted)
+        .map(|route| route.gsi)
+}

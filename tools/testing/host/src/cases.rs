@@ -14,6 +14,7 @@ use super::{
         index::{self, Route},
         msi::{Msi, MsiFormat},
         pins::ReservedPins,
+        rules::Rules,
         scan::{self, Reading, Scan},
         sint::SintRoute,
         vector::VectorSet,
@@ -51,7 +52,7 @@ impl Case {
     pub(crate) fn scan(&self) -> Scan {
         let level: Vec<Msi> = self
             .routes()
-            .filter_map(|route| match route.entry(self.pins()) {
+            .filter_map(|route| match route.entry(self.pins(), Rules::C) {
                 Some(index::Entry::Level(msi)) => Some(msi),
                 _ => None,
             })

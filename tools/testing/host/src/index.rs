@@ -9,7 +9,8 @@ use super::{
         index::{order, Entry, Route, Size},
         msi::Msi,
         pins::ReservedPins,
-        sint::{Sint, SintRoute},
+        rules::Rules,
+        sint::{gsis, Sint, SintRoute, NR_SINTS},
     },
 };
 use proptest::{
@@ -19,6 +20,8 @@ use proptest::{
     sample::select,
 };
 use std::cmp::Ordering;
+
+const RULES: [Rules; 2] = [Rules::C, Rules::Documented];
 
 const LEVEL: Msi = Msi {
     address_lo: 0xfee0_1000,
@@ -63,15 +66,39 @@ fn level_routes_of_the_window_are_kept() {
     ] {
         let expected = kept.then_some(Entry::Level(LEVEL));
 
+        for rules in RULES {
+            let entry = |route| msi(gsi, route).entry(ReservedPins(pins), rules);
+
+            assert_eq!(entry(LEVEL), expected, "GSI {gsi} of {pins}, {rules:?}");
+            assert_eq!(entry(EDGE), None, "GSI {gsi} of {pins}, {rules:?}");
+        }
+    }
+}
+
+#[test]
+fn level_routes_without_an_eoi_are_kept_by_c_alone() {
+    for (delivery_mode, has_eoi) in [
+        (0, true),
+        (1, true),
+        (2, false),
+        (3, false),
+        (4, false),
+        (5, false),
+        (6, false),
+        (7, false),
+    ] {
+        let route = Msi {
+            data: LEVEL.data | delivery_mode << 8,
+            ..LEVEL
+        };
+        let entry = |rules| msi(0, route).entry(ReservedPins(1), rules);
+        let kept = Some(Entry::Level(route));
+
+        assert_eq!(entry(Rules::C), kept, "mode {delivery_mode}");
         assert_eq!(
-            msi(gsi, LEVEL).entry(ReservedPins(pins)),
-            expected,
-            "GSI {gsi} of {pins}"
-        );
-        assert_eq!(
-            msi(gsi, EDGE).entry(ReservedPins(pins)),
-            None,
-            "GSI {gsi} of {pins}"
+            entry(Rules::Documented),
+            kept.filter(|_| has_eoi),
+            "mode {delivery_mode}"
         );
     }
 }
@@ -88,7 +115,7 @@ fn sint_routes_are_kept_anywhere() {
             };
 
             assert_eq!(
-                Route::Sint(route).entry(ReservedPins(pins)),
+                Route::Sint(route).entry(ReservedPins(pins), Rules::Documented),
                 Some(Entry::Sint(route)),
                 "GSI {gsi} of {pins}"
             );
@@ -99,7 +126,11 @@ fn sint_routes_are_kept_anywhere() {
 #[test]
 fn other_routes_are_dropped() {
     for pins in [0, 24, MAX_ROUTES] {
-        assert_eq!(Route::Other.entry(ReservedPins(pins)), None, "{pins} pins");
+        for rules in RULES {
+            let entry = Route::Other.entry(ReservedPins(pins), rules);
+
+            assert_eq!(entry, None, "{pins} pins, {rules:?}");
+        }
     }
 }
 
@@ -131,7 +162,7 @@ fn size_counts_what_is_kept() {
             2,
         ),
     ] {
-        let size = Size::of(routes.iter().copied(), window);
+        let size = Size::of(routes.iter().copied(), window, Rules::Documented);
 
         assert_eq!(size, Size { level, sints }, "{routes:?}");
         assert_eq!(size.is_empty(), level == 0 && sints == 0, "{routes:?}");
@@ -141,63 +172,59 @@ fn size_counts_what_is_kept() {
 #[test]
 fn size_fits_the_entries_of_any_table() {
     property::check(cases::vms(), |case| {
-        let level = case.table.iter().filter(|entry| {
+        let is_level = |entry: &&reference::Entry| {
             entry.kind == reference::MSI
                 && entry.gsi < case.arch.nr_reserved_ioapic_pins
                 && reference::msi_to_lapic_irq(&case.arch, entry.payload).level_triggered
-        });
+        };
+        let has_eoi = |entry: &&reference::Entry| entry.payload[2] >> 8 & 7 < 2;
+        let level = || case.table.iter().filter(is_level);
         let sints = case
             .table
             .iter()
-            .filter(|entry| entry.kind == reference::HV_SINT);
+            .filter(|entry| entry.kind == reference::HV_SINT)
+            .count();
 
-        prop_assert_eq!(
-            Size::of(case.routes(), case.pins()),
-            Size {
-                level: level.count(),
-                sints: sints.count(),
-            }
-        );
+        for (rules, level) in [
+            (Rules::C, level().count()),
+            (Rules::Documented, level().filter(has_eoi).count()),
+        ] {
+            let size = Size::of(case.routes(), case.pins(), rules);
+
+            prop_assert_eq!(size, Size { level, sints });
+        }
         Ok(())
     });
 }
 
 #[test]
-fn order_is_that_of_gsis() {
+fn order_is_that_of_sints_and_then_gsis() {
+    // VP index, SINT, GSI: what comes first decides, whatever the rest says.
     for (lower, higher) in [
-        (0, 1),
-        (0, 4095),
-        (23, 24),
-        (4094, 4095),
+        ([0, 0, 0], [0, 0, 1]),
+        ([9, 15, 4094], [9, 15, 4095]),
         // Neither the lowest byte nor the sign of a difference decides.
-        (0x0ff, 0x100),
-        (0x002, 0x101),
-        (0, u32::MAX),
-        (i32::MAX as u32, i32::MAX as u32 + 1),
+        ([0, 0, 0x0ff], [0, 0, 0x100]),
+        ([0, 0, 0x002], [0, 0, 0x101]),
+        ([0, 0, 0], [0, 0, u32::MAX]),
+        ([0, 0, i32::MAX as u32], [0, 0, i32::MAX as u32 + 1]),
+        ([0, 1, 4095], [0, 2, 0]),
+        ([0, 1, 4095], [0, u32::MAX, 0]),
+        ([1, 15, 4095], [2, 0, 0]),
+        ([0x0ff, 15, 4095], [0x100, 0, 0]),
+        ([1, 15, 4095], [u32::MAX, 0, 0]),
     ] {
-        // What else the routes differ in speaks against their GSIs.
-        let lower = SintRoute {
-            gsi: lower,
-            vp_index: 9,
-            sint: 15,
+        let route = |[vp_index, sint, gsi]: [u32; 3]| SintRoute {
+            gsi,
+            vp_index,
+            sint,
         };
-        let higher = SintRoute {
-            gsi: higher,
-            vp_index: 0,
-            sint: 0,
-        };
+        let (lower, higher) = (route(lower), route(higher));
+        let name = format!("{lower:?} {higher:?}");
 
-        assert_eq!(
-            order(&lower, &higher),
-            Ordering::Less,
-            "{lower:?} {higher:?}"
-        );
-        assert_eq!(
-            order(&higher, &lower),
-            Ordering::Greater,
-            "{lower:?} {higher:?}"
-        );
-        assert_eq!(order(&lower, &lower), Ordering::Equal, "{lower:?}");
+        assert_eq!(order(&lower, &higher), Ordering::Less, "{name}");
+        assert_eq!(order(&higher, &lower), Ordering::Greater, "{name}");
+        assert_eq!(order(&lower, &lower), Ordering::Equal, "{name}");
     }
 }
 
@@ -279,7 +306,35 @@ fn highest_gsi_of_a_sint_wins_as_in_kvm() {
     });
 }
 
-/// Without tables that lead to one SINT twice, the property above would not see the order.
+#[test]
+fn all_gsis_of_a_sint_are_found() {
+    property::check(sint_tables(), |table| {
+        let mut routes: Vec<SintRoute> = table
+            .iter()
+            .filter_map(|entry| match cases::route(entry) {
+                Route::Sint(route) => Some(route),
+                _ => None,
+            })
+            .collect();
+
+        routes.sort_unstable_by(order);
+        for vp_index in 0..5 {
+            for sint in (0..NR_SINTS).filter_map(Sint::new) {
+                let mut expected: Vec<u32> = table
+                    .iter()
+                    .filter(|entry| entry.payload == [vp_index, sint.number(), 0])
+                    .map(|entry| entry.gsi)
+                    .collect();
+
+                expected.sort_unstable();
+                prop_assert_eq!(gsis(&routes, vp_index, sint).collect::<Vec<_>>(), expected);
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Without tables that lead to one SINT twice, the properties above would see little.
 #[test]
 fn generated_sint_tables_have_conflicts() {
     let tables = property::sample(sint_tables());

@@ -16,8 +16,8 @@
 //! | [`cases`]     | generated VMs, readable by both implementations                   |
 //! | [`property`]  | how properties are run                                            |
 //!
-//! `dest.rs` has no file here: it only names the modes, what they do is tested in [`msi`] and
-//! [`apic`].
+//! `dest.rs` and `rules.rs` have no file here: they only give names, what these do is tested where
+//! they matter.
 //!
 //! Properties use a fixed seed, so that a commit passes or fails the same way everywhere.
 //! `PROPTEST_RNG_SEED` and `PROPTEST_CASES` in the environment look further.

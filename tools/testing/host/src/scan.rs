@@ -8,8 +8,9 @@ use super::{
     reference::{self, Entry, LapicIrq},
     routing::{
         apic::{Apic, ApicId, BroadcastQuirk},
-        msi::{Msi, MsiFormat},
-        scan::{scan, Reading, Scan},
+        msi::{Msi, MsiFormat, Trigger},
+        rules::Rules,
+        scan::{reports_eoi, scan, Reading, Scan},
         vector::VectorSet,
     },
 };
@@ -404,4 +405,20 @@ fn generated_vms_cover_all_classes() {
     }
 
     assert!(rare.is_empty(), "too rare: {rare:#?}");
+}
+
+#[test]
+fn eois_of_edge_interrupts_are_reported_by_c_alone() {
+    for (rules, trigger, expected) in [
+        (Rules::C, Trigger::Edge, true),
+        (Rules::C, Trigger::Level, true),
+        (Rules::Documented, Trigger::Edge, false),
+        (Rules::Documented, Trigger::Level, true),
+    ] {
+        assert_eq!(
+            reports_eoi(rules, trigger),
+            expected,
+            "{rules:?} {trigger:?}"
+        );
+    }
 }

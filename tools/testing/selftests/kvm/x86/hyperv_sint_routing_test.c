@@ -264,28 +264,6 @@ TEST_F(sint_device, no_ack_after_deassign)
 	EXPECT_ACKS(&self->irqfd, 0);
 }
 
-/* Both GSIs raise the SINT, and of the two the higher one hears of the EOI. */
-TEST(two_gsis_to_one_sint)
-{
-	struct irq_cpu cpu;
-	struct kvm_vm *vm = vm_create_synic(&cpu, 1);
-	struct resample_irqfd irqfd_a = resample_irqfd_new(vm, GSI_A);
-	struct resample_irqfd irqfd_b = resample_irqfd_new(vm, GSI_B);
-
-	set_sint(&cpu, 2, VECTOR_A);
-	SET_ROUTES(vm, sint_route(GSI_B, 0, 2), sint_route(GSI_A, 0, 2));
-
-	resample_irqfd_raise(&irqfd_a);
-	EXPECT_TAKE(&cpu, VECTORS(VECTOR_A), NO_VECTORS);
-	resample_irqfd_raise(&irqfd_b);
-	EXPECT_TAKE(&cpu, VECTORS(VECTOR_A), NO_VECTORS);
-	EXPECT_ACKS(&irqfd_a, 0);
-	EXPECT_ACKS(&irqfd_b, 2);
-	resample_irqfd_free(&irqfd_a);
-	resample_irqfd_free(&irqfd_b);
-	kvm_vm_free(vm);
-}
-
 TEST(sint_moved_to_gsi)
 {
 	struct irq_cpu cpu;
