@@ -118,8 +118,8 @@ lock()
 hash() { sha256sum | cut -c 1-16; }
 # hash_of WORD...
 hash_of() { printf '%s\n' "$@" | hash; }
-# hash_files FILE-OR-FOLDER...: of names and contents
-hash_files() { find -H "$@" -type f -print0 | sort -z | xargs -0r sha256sum | hash; }
+# hash_files FILE-OR-FOLDER...: of names and contents, wherever the checkout is
+hash_files() { find -H "$@" -type f -print0 | sort -z | xargs -0r sha256sum | sed "s,  $TOP/,  ," | hash; }
 
 # free_mb_or_die MB: room on the disk that holds the cache.
 free_mb_or_die()
