@@ -7,9 +7,8 @@
  * To show that a vCPU is not a destination of a route, it is sent the route's
  * vector past the routing table.  Before any IRQ, a vCPU runs once to look at new
  * routes, because it takes what is pending at that point for an IRQ by the old
- * ones, and reports its EOI wherever the new ones go.  Left out is an
- * edge-triggered IRQ with the vector of a level-triggered route, to the same
- * vCPU: KVM does not tell the two apart.
+ * ones, and reports its EOI wherever the new ones go.  IRQs of both trigger modes
+ * with one vector have a test of their own, split_irqchip_trigger_mode_test.
  */
 #include <sys/eventfd.h>
 

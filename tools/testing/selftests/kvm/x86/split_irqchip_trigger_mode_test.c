@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * EOIs of a vector that both level-triggered and edge-triggered IRQs use: the EOI
+ * of the former is reported, that of the latter is not, as the trigger mode register
+ * (TMR) tells them apart.
+ */
+#include <sys/eventfd.h>
+
+#include "irqroute.h"
+#include "kvm_test_harness.h"
+
+#define NR_PINS		24
+#define VECTOR_A	0x31
+
+#define GSI_LEVEL	5
+#define GSI_EDGE_PIN	6
+#define GSI_EDGE	40
+
+/* x2APIC MSR of the self-IPI register. */
+#define MSR_SELF_IPI	(APIC_BASE_MSR + (APIC_SELF_IPI >> 4))
+
+FIXTURE(trigger_mode) {
+	struct kvm_vm *vm;
+	struct irq_cpu cpu;
+};
+
+FIXTURE_SETUP(trigger_mode)
+{
+	self->vm = vm_create_split_with_cpus(&self->cpu, 1, NR_PINS, guest_x2apic);
+	SET_ROUTES(self->vm, msi_route(GSI_LEVEL, LEVEL_MSI(0, VECTOR_A)),
+		   msi_route(GSI_EDGE_PIN, EDGE_MSI(0, VECTOR_A)),
+		   msi_route(GSI_EDGE, EDGE_MSI(0, VECTOR_A)));
+	EXPECT_IDLE(&self->cpu);
+}
+
+FIXTURE_TEARDOWN(trigger_mode)
+{
+	kvm_vm_free(self->vm);
+}
+
+#define EXPECT_LEVEL(_self)	EXPECT_TAKE(&(_self)->cpu, VECTORS(VECTOR_A), VECTORS(VECTOR_A))
+#define EXPECT_EDGE(_self)	EXPECT_TAKE(&(_self)->cpu, VECTORS(VECTOR_A), NO_VECTORS)
+
+TEST_F(trigger_mode, level_route)
+{
+	raise_gsi(self->vm, GSI_LEVEL);
+	EXPECT_LEVEL(self);
+}
+
+TEST_F(trigger_mode, edge_route_of_pin)
+{
+	raise_gsi(self->vm, GSI_EDGE_PIN);
+	EXPECT_EDGE(self);
+}
+
+TEST_F(trigger_mode, edge_route)
+{
+	raise_gsi(self->vm, GSI_EDGE);
+	EXPECT_EDGE(self);
+}
+
+TEST_F(trigger_mode, edge_irqfd)
+{
+	int eventfd = kvm_new_eventfd();
+
+	kvm_assign_irqfd(self->vm, GSI_EDGE, eventfd);
+	TEST_ASSERT_EQ(eventfd_write(eventfd, 1), 0);
+	/* De-assigning completes what has not been injected yet. */
+	kvm_deassign_irqfd(self->vm, GSI_EDGE, eventfd);
+	close(eventfd);
+	EXPECT_EDGE(self);
+}
+
+TEST_F(trigger_mode, msi_without_a_route)
+{
+	TEST_ASSERT_EQ(signal_msi(self->vm, EDGE_MSI(0, VECTOR_A)), 1);
+	EXPECT_EDGE(self);
+	TEST_ASSERT_EQ(signal_msi(self->vm, LEVEL_MSI(0, VECTOR_A)), 1);
+	EXPECT_LEVEL(self);
+}
+
+TEST_F(trigger_mode, self_ipi)
+{
+	irq_cpu_call(&self->cpu, guest_wrmsr, MSR_SELF_IPI, VECTOR_A);
+	EXPECT_EDGE(self);
+}
+
+TEST_F(trigger_mode, one_after_the_other)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		raise_gsi(self->vm, GSI_LEVEL);
+		EXPECT_LEVEL(self);
+		raise_gsi(self->vm, GSI_EDGE);
+		EXPECT_EDGE(self);
+	}
+}
+
+/* The IRQ came by a level route that is gone, and is not mistaken for an edge. */
+TEST_F(trigger_mode, level_in_flight)
+{
+	raise_gsi(self->vm, GSI_LEVEL);
+	EXPECT_HOLD(&self->cpu, VECTORS(VECTOR_A));
+	SET_ROUTES(self->vm, msi_route(GSI_LEVEL, LEVEL_MSI(1, VECTOR_A)));
+	EXPECT_EOI(&self->cpu, VECTORS(VECTOR_A));
+}
+
+/* No IRQ of the new level route, which is to another vCPU, and no level either. */
+TEST_F(trigger_mode, edge_in_flight)
+{
+	raise_gsi(self->vm, GSI_EDGE);
+	EXPECT_HOLD(&self->cpu, VECTORS(VECTOR_A));
+	SET_ROUTES(self->vm, msi_route(GSI_LEVEL, LEVEL_MSI(1, VECTOR_A)));
+	EXPECT_EOI(&self->cpu, NO_VECTORS);
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
+
+	return test_harness_run(argc, argv);
+}
