@@ -13,7 +13,7 @@ OWN_KDIR := $(or $(KDIR),/lib/modules/$(shell uname -r)/build)
 OWN_MAKE = $(MAKE) -C $(OWN_KDIR) M=$(CURDIR) \
 	$(if $(shell grep -s '^CONFIG_CC_IS_CLANG=y' $(OWN_KDIR)/.config),$(if $(LLVM),,LLVM=1))
 
-LANES := $(filter-out %.awk guest,$(notdir $(wildcard tools/testing/lanes/*)))
+LANES := $(filter-out %.awk %.sh guest,$(notdir $(wildcard tools/testing/lanes/*)))
 
 .PHONY: modules modules_install clean help setup demo check $(addprefix check-,$(LANES))
 
@@ -39,7 +39,7 @@ help:
 	@echo '  make clean             remove what was built here'
 	@echo
 	@echo '  make demo              boot the test kernel, show routes handled by C and by Rust'
-	@echo '  make check             run all tests'
+	@echo '  make check             run all tests but the long ones'
 	@$(foreach lane,$(LANES),echo '  make check-$(lane)' | \
 		awk '{ printf "%-24s ", $$0 }'; sed -n '4s/^# //p' tools/testing/lanes/$(lane);)
 	@echo '  make setup             only get ready for these: tools, kernel, module, selftests'

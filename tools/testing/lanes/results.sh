@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+#
+# Results of KVM selftests that guest/tests ran, as lines for tools/testing/check.
+# Sourced by lanes, after vm/lib.sh; all of it works below the lane's folder $log.
+
+# take_apart MODE FILE: leaves one file per test of FILE, one with its status, and
+# one with the counters.
+take_apart()
+{
+	awk -v dir="$log/$1" '
+		/^== begin / { name = $3; gsub("/", "-", name); file = dir "/" name ".log" }
+		/^== end / { print $4 > (dir "/" name ".status"); file = "" }
+		/^== counter / { print $3, $4 > (dir "/counters") }
+		!/^== / && file != "" { print > file }' "$2"
+}
+
+# results MODE TEST...: one line per subtest where the test prints KTAP, else one.
+results()
+{
+	local mode=$1 dir=$log/$1 test name status leaves
+	shift
+
+	for test in "$@"; do
+		name=${test//\//-}
+		name=$dir/$name
+		status=$(cat "$name.status" 2>/dev/null || echo none)
+		touch "$name.log"
+		test=$mode.${test##*/}
+		leaves=$(awk -v prefix="$test." -v log_file="$name.log" \
+			-f "$TOP/tools/testing/lanes/ktap.awk" "$name.log")
+		[ -z "$leaves" ] || echo "$leaves"
+		case $status in
+		0)	[ -n "$leaves" ] || echo "ok $test" ;;
+		4)	[ -n "$leaves" ] || echo "skip $test $(grep -m 1 -i skip "$name.log" || echo "exit status 4")" ;;
+		*)	# A failed subtest explains the status, but one that was cut off does not.
+			grep -q '^not ok' <<<"$leaves" || echo "not ok $test(status:$status) $name.log" ;;
+		esac
+	done
+}
+
+# expect MODE COUNTER OPERATOR VALUE
+expect()
+{
+	local value
+
+	value=$(sed -n "s/^$2 //p" "$log/$1/counters" 2>/dev/null)
+	if [ -n "$value" ] && test "$value" "$3" "$4"; then
+		echo "ok $1.counter-$2"
+	else
+		echo "counter $2 is '$value', expected $3 $4" >>"$log/$1/counters.log"
+		echo "not ok $1.counter-$2 $log/$1/counters.log"
+	fi
+}
+
+# expect_all: what the counters say after a run in modes c, rust and verify.
+expect_all()
+{
+	local mode
+
+	expect c vms_total -eq 0
+	expect rust vms_total -gt 0
+	expect rust scans -gt 0
+	expect rust sint_deliveries -gt 0
+	expect verify vms_total -gt 0
+	expect verify scans -gt 0
+	expect verify differences -eq 0
+	for mode in c rust verify; do
+		expect "$mode" vms_bound -eq 0
+	done
+}
