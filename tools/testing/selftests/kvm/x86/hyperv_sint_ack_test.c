@@ -40,39 +40,39 @@ FIXTURE_TEARDOWN(sint_ack)
 }
 
 /* All SINTs of the vCPU are acknowledged, whether or not anything is in flight. */
-#define EXPECT_ACKS_BY_EOM(_self, _nr)				\
-do {								\
-	irq_cpu_call(&(_self)->cpu, guest_eom, 0, 0);		\
-	EXPECT_ACKS(&(_self)->irqfd, _nr);			\
-} while (0)
+static void expect_acks_by_eom(FIXTURE_DATA(sint_ack) *self, u64 nr)
+{
+	irq_cpu_call(&self->cpu, guest_eom, 0, 0);
+	EXPECT_ACKS(&self->irqfd, nr);
+}
 
 TEST_F(sint_ack, route_in_the_table)
 {
-	EXPECT_ACKS_BY_EOM(self, 1);
+	expect_acks_by_eom(self, 1);
 }
 
 TEST_F(sint_ack, route_removed)
 {
 	SET_ROUTES(self->vm);
-	EXPECT_ACKS_BY_EOM(self, 0);
+	expect_acks_by_eom(self, 0);
 }
 
 TEST_F(sint_ack, gsi_moved_to_ioapic_pin)
 {
 	SET_ROUTES(self->vm, irqchip_route(GSI_A, KVM_IRQCHIP_IOAPIC, 20));
-	EXPECT_ACKS_BY_EOM(self, 0);
+	expect_acks_by_eom(self, 0);
 }
 
 TEST_F(sint_ack, gsi_moved_to_other_sint)
 {
 	SET_ROUTES(self->vm, sint_route(GSI_A, 0, SINT_B));
-	EXPECT_ACKS_BY_EOM(self, 1);
+	expect_acks_by_eom(self, 1);
 }
 
 TEST_F(sint_ack, gsi_moved_to_other_vp)
 {
 	SET_ROUTES(self->vm, sint_route(GSI_A, 1, SINT_A));
-	EXPECT_ACKS_BY_EOM(self, 0);
+	expect_acks_by_eom(self, 0);
 }
 
 TEST_F(sint_ack, route_removed_in_flight)
@@ -98,7 +98,7 @@ TEST_F(sint_ack, vp_index_changed_to_that_of_route)
 TEST_F(sint_ack, vp_index_changed_from_that_of_route)
 {
 	vcpu_set_msr(self->cpu.vcpu, HV_X64_MSR_VP_INDEX, 1);
-	EXPECT_ACKS_BY_EOM(self, 0);
+	expect_acks_by_eom(self, 0);
 }
 
 TEST_F(sint_ack, two_gsis_share_a_sint)
@@ -111,7 +111,7 @@ TEST_F(sint_ack, two_gsis_share_a_sint)
 	EXPECT_TAKE(&self->cpu, VECTORS(VECTOR_A), NO_VECTORS);
 	EXPECT_ACKS(&irqfd_b, 1);
 	EXPECT_ACKS(&self->irqfd, 1);
-	EXPECT_ACKS_BY_EOM(self, 1);
+	expect_acks_by_eom(self, 1);
 	EXPECT_ACKS(&irqfd_b, 1);
 	resample_irqfd_free(&irqfd_b);
 }

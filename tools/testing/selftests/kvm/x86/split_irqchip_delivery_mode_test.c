@@ -12,12 +12,13 @@
 #define NR_PINS		24
 #define VECTOR_A	0x31
 
-static void check_delivery_mode(u32 delivery_mode, struct vectors eoi_exits)
+/* @mode is what bits 10:8 of the MSI data hold. */
+static void check_delivery_mode(u32 mode, struct vectors eoi_exits)
 {
 	struct irq_cpu cpu;
 	struct kvm_vm *vm = vm_create_split_with_cpus(&cpu, 1, NR_PINS, guest_xapic);
 
-	SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, VECTOR_A, .delivery_mode = delivery_mode)));
+	SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, VECTOR_A, .delivery_mode = mode << 8)));
 	EXPECT_IDLE(&cpu);
 
 	TEST_ASSERT_EQ(signal_msi(vm, LEVEL_MSI(0, VECTOR_A)), 1);
@@ -25,20 +26,45 @@ static void check_delivery_mode(u32 delivery_mode, struct vectors eoi_exits)
 	kvm_vm_free(vm);
 }
 
-#define DELIVERY_MODE_TEST(name, mode, ...)				\
-TEST(name)								\
-{									\
-	check_delivery_mode((mode) << 8, VECTORS(__VA_ARGS__));		\
+TEST(fixed)
+{
+	check_delivery_mode(0, VECTORS(VECTOR_A));
 }
 
-DELIVERY_MODE_TEST(fixed, 0, VECTOR_A)
-DELIVERY_MODE_TEST(lowest_priority, 1, VECTOR_A)
-DELIVERY_MODE_TEST(smi, 2)
-DELIVERY_MODE_TEST(reserved_3, 3)
-DELIVERY_MODE_TEST(nmi, 4)
-DELIVERY_MODE_TEST(init, 5)
-DELIVERY_MODE_TEST(reserved_6, 6)
-DELIVERY_MODE_TEST(extint, 7)
+TEST(lowest_priority)
+{
+	check_delivery_mode(1, VECTORS(VECTOR_A));
+}
+
+TEST(smi)
+{
+	check_delivery_mode(2, NO_VECTORS);
+}
+
+TEST(reserved_3)
+{
+	check_delivery_mode(3, NO_VECTORS);
+}
+
+TEST(nmi)
+{
+	check_delivery_mode(4, NO_VECTORS);
+}
+
+TEST(init)
+{
+	check_delivery_mode(5, NO_VECTORS);
+}
+
+TEST(reserved_6)
+{
+	check_delivery_mode(6, NO_VECTORS);
+}
+
+TEST(extint)
+{
+	check_delivery_mode(7, NO_VECTORS);
+}
 
 int main(int argc, char *argv[])
 {

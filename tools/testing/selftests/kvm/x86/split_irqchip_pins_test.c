@@ -32,20 +32,45 @@ static void check_pins(u32 nr_pins)
 	kvm_vm_free(vm);
 }
 
-#define PINS_TEST(nr_pins)			\
-TEST(pins_##nr_pins)				\
-{						\
-	check_pins(nr_pins);			\
+TEST(pins_1)
+{
+	check_pins(1);
 }
 
-PINS_TEST(1)
-PINS_TEST(24)
-PINS_TEST(255)
-PINS_TEST(256)
-PINS_TEST(257)
-PINS_TEST(511)
-PINS_TEST(4095)
-PINS_TEST(4096)
+TEST(pins_24)
+{
+	check_pins(24);
+}
+
+TEST(pins_255)
+{
+	check_pins(255);
+}
+
+TEST(pins_256)
+{
+	check_pins(256);
+}
+
+TEST(pins_257)
+{
+	check_pins(257);
+}
+
+TEST(pins_511)
+{
+	check_pins(511);
+}
+
+TEST(pins_4095)
+{
+	check_pins(4095);
+}
+
+TEST(pins_4096)
+{
+	check_pins(4096);
+}
 
 int main(int argc, char *argv[])
 {
