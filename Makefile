@@ -5,7 +5,7 @@
 VM := tools/testing/vm
 
 # Given on the command line or in the environment, and passed on to the scripts.
-export KDIR KSRC KVER JOBS KCONFIG_FRAGMENTS DEBIAN_MIRROR
+export KDIR KSRC KVER JOBS KCONFIG_FRAGMENTS DEBIAN_MIRROR FUZZ_MINUTES
 
 # A module for one's own kernel needs that kernel's build folder only.
 OWN_KDIR := $(or $(KDIR),/lib/modules/$(shell uname -r)/build)
@@ -15,7 +15,7 @@ OWN_MAKE = $(MAKE) -C $(OWN_KDIR) M=$(CURDIR) \
 
 LANES := $(filter-out %.awk %.sh guest,$(notdir $(wildcard tools/testing/lanes/*)))
 
-.PHONY: modules modules_install clean help setup demo check $(addprefix check-,$(LANES))
+.PHONY: modules modules_install clean help setup demo fuzz check $(addprefix check-,$(LANES))
 
 modules:
 	@test -f $(OWN_KDIR)/include/config/KVM_IRQROUTE || { \
@@ -42,6 +42,7 @@ help:
 	@echo '  make check             run all tests but the long ones'
 	@$(foreach lane,$(LANES),echo '  make check-$(lane)' | \
 		awk '{ printf "%-24s ", $$0 }'; sed -n '4s/^# //p' tools/testing/lanes/$(lane);)
+	@echo '  make fuzz              twin VMs on C and on Rust, random operations for FUZZ_MINUTES='
 	@echo '  make setup             only get ready for these: tools, kernel, module, selftests'
 	@echo
 	@echo '  $(VM)/run -- COMMAND   run any command in the test kernel (see --help)'
@@ -60,6 +61,14 @@ demo:
 	@$(VM)/module
 	@$(MAKE) -s -C samples/split_vm O=$(CURDIR)/build/split_vm
 	@$(VM)/run --mode rust -- build/split_vm/split_vm --mode both
+
+FUZZ_MINUTES ?= 5
+
+fuzz:
+	@$(VM)/module
+	@$(VM)/selftests
+	@$(VM)/run --timeout $$((FUZZ_MINUTES * 60 + 600)) -- \
+		build/selftests/x86/irq_routing_twins --minutes $(FUZZ_MINUTES)
 
 check:
 	@tools/testing/check

@@ -1,0 +1,1735 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Twin VMs, one whose interrupt routes KVM's C handles and one whose routes
+ * kvm_irqroute handles with parity=1, get the same random operations.  After each
+ * of them everything that userspace and the guest can see must be the same: what
+ * the operation returned, why vCPUs exited, which IRQs the guest took, which GSIs
+ * were acknowledged, and the state of every local APIC.
+ *
+ * A sequence of operations follows from its seed.  One on which the twins differ
+ * is cut off behind the difference, and then operations are left out one by one
+ * as long as it still shows.
+ *
+ * All vCPUs are driven from one thread, and work that KVM would do later is waited
+ * for, so that a seed gives the same result every time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "irqroute.h"
+#include "kselftest.h"
+#include "synic.h"
+
+#define HELPER_PARAMETERS	"/sys/module/kvm_irqroute/parameters/"
+#define HELPER_COUNTERS		"/sys/kernel/debug/kvm_irqroute/"
+
+#define MAX_CPUS			4
+#define NR_IRQFDS		4
+#define MAX_ROUTES		4096	/* KVM_MAX_IRQ_ROUTES */
+#define MAX_OPS			256
+#define MAX_FACTS		128
+#define MAX_EXITS		40	/* of one step of a guest */
+#define MAX_DROP_RUNS		300
+#define HANG_SECONDS		300
+
+#define FIXED_SEED		1
+#define FIXED_SEQUENCES		100
+#define DEFAULT_OPS		96
+
+#define IA32_APICBASE_MODE	(MSR_IA32_APICBASE_ENABLE | MSR_IA32_APICBASE_EXTD)
+
+/* APIC IDs: adjacent ones, one in another x2APIC cluster, one that xAPIC cannot have. */
+static const u32 cpu_ids[MAX_CPUS] = { 0, 1, 18, 260 };
+
+/* Random numbers that depend on nothing but their seed (splitmix64). */
+struct rng {
+	u64 state;
+};
+
+static u64 rng_next(struct rng *rng)
+{
+	u64 z = rng->state += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	return z ^ z >> 31;
+}
+
+static u32 rng_below(struct rng *rng, u32 n)
+{
+	return rng_next(rng) % n;
+}
+
+static bool rng_percent(struct rng *rng, u32 percent)
+{
+	return rng_below(rng, 100) < percent;
+}
+
+#define rng_pick(_rng, _array)					\
+({								\
+	typeof(_array) *__list = &(_array);			\
+								\
+	(*__list)[rng_below(_rng, ARRAY_SIZE(*__list))];	\
+})
+
+/*
+ * What an operation has shown.  Only facts that must not differ between the twins
+ * are stated.
+ */
+struct outcome {
+	int err;		/* 0 or the errno */
+	bool skipped;		/* the operation makes no sense now */
+	u32 nr;
+	struct {
+		const char *what;
+		u64 value;
+	} facts[MAX_FACTS];
+};
+
+static void state_fact(struct outcome *o, const char *what, u64 value)
+{
+	if (o->nr < MAX_FACTS) {
+		o->facts[o->nr].what = what;
+		o->facts[o->nr].value = value;
+	}
+	o->nr++;
+}
+
+static void state_errno(struct outcome *o, const char *what, int ret)
+{
+	int err = ret < 0 ? errno : 0;
+
+	if (!o->nr)
+		o->err = err;
+	state_fact(o, what, err);
+}
+
+/* What is worth counting beyond operations and their errnos. */
+enum event {
+	IRQ_TAKEN,
+	NMI_TAKEN,
+	EOI_EXIT,
+	HYPERV_EXIT,
+	MMIO_EXIT,
+	GUEST_FAULT,
+	ACK,
+	LINE_DELIVERED,
+	LINE_COALESCED,
+	LINE_IGNORED,
+	MSI_DELIVERED,
+	MSI_IGNORED,
+	NR_EVENTS,
+};
+
+static const char * const event_names[NR_EVENTS] = {
+	[IRQ_TAKEN] = "IRQs taken",
+	[NMI_TAKEN] = "NMIs taken",
+	[EOI_EXIT] = "EOI exits",
+	[HYPERV_EXIT] = "SynIC exits",
+	[MMIO_EXIT] = "MMIO exits",
+	[GUEST_FAULT] = "faults of the guest",
+	[ACK] = "acks of GSIs",
+	[LINE_DELIVERED] = "lines delivered",
+	[LINE_COALESCED] = "lines coalesced",
+	[LINE_IGNORED] = "lines ignored",
+	[MSI_DELIVERED] = "MSIs delivered",
+	[MSI_IGNORED] = "MSIs ignored",
+};
+
+static u64 events[NR_EVENTS];
+
+/* The guest: what it does must be harmless in whatever state its APIC is. */
+struct twin_guest {
+	struct guest_cpu cpu;
+	u64 fault;		/* the exception of the last step's MSR access */
+};
+
+static struct twin_guest *this_twin_guest(void)
+{
+	return (struct twin_guest *)this_guest_cpu();
+}
+
+static void guest_wrmsr_safe(u64 msr, u64 val)
+{
+	this_twin_guest()->fault = wrmsr_safe(msr, val);
+}
+
+static void guest_apic_write_safe(u64 reg, u64 val)
+{
+	if (this_guest_cpu()->x2apic)
+		guest_wrmsr_safe(APIC_BASE_MSR + (reg >> 4), val);
+	else
+		xapic_write_reg(reg, val);
+}
+
+/* Sets the mode and the spurious vector register, by way of a disabled APIC if asked to. */
+static void guest_apic_mode(u64 mode, u64 spiv)
+{
+	u64 base = rdmsr(MSR_IA32_APICBASE) & ~IA32_APICBASE_MODE;
+	struct twin_guest *guest = this_twin_guest();
+
+	if (mode & MSR_IA32_APICBASE_EXTD)
+		guest_wrmsr_safe(MSR_IA32_APICBASE, base | MSR_IA32_APICBASE_ENABLE);
+	else if (mode)
+		guest_wrmsr_safe(MSR_IA32_APICBASE, base);
+	guest_wrmsr_safe(MSR_IA32_APICBASE, base | mode);
+
+	guest->cpu.x2apic = rdmsr(MSR_IA32_APICBASE) & MSR_IA32_APICBASE_EXTD;
+	guest_apic_write_safe(APIC_SPIV, spiv);
+}
+
+static void guest_nothing(void)
+{
+}
+
+static void guest_nmi_handler(struct ex_regs *regs)
+{
+	struct guest_cpu *cpu = this_guest_cpu();
+
+	if (cpu->taken.nr < ARRAY_SIZE(cpu->taken.v))
+		cpu->taken.v[cpu->taken.nr++] = regs->vector;
+}
+
+/* Who handles a VM's routes, as the module parameters have it. */
+struct handler {
+	const char *name, *mode, *parity;
+	bool bound;		/* the module hears of the VM */
+};
+
+static const struct handler handlers[] = {
+	{ "c", "c", "0", false },
+	{ "verify", "verify", "1", true },
+	{ "rust", "rust", "1", true },
+};
+
+static const struct handler *handler_by_name(const char *name)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(handlers); i++)
+		if (!strcmp(handlers[i].name, name))
+			return &handlers[i];
+	TEST_FAIL("No such handler of routes: %s", name);
+	return NULL;
+}
+
+/* Whether an irqfd has an event that KVM has not seen counts, see flush_irqfd(). */
+struct twin_irqfd {
+	int eventfd, resamplefd;
+	bool assigned, unseen;
+	u32 gsi, flags;
+};
+
+/*
+ * A VM of a pair.  Its memory, with the code and stacks of all vCPUs it may get,
+ * is set up once; each sequence opens it anew around that.
+ */
+struct twin {
+	struct kvm_vm *vm;
+	void *memory;		/* what it is before the first step */
+	struct irq_cpu cpus[MAX_CPUS];
+	bool dead[MAX_CPUS];	/* left the guest in a way that it cannot go on from */
+	struct {
+		struct twin_guest *guest;
+		struct kvm_sregs sregs;
+		struct kvm_regs regs;
+		struct kvm_xcrs xcrs;
+	} made[MAX_CPUS];
+	struct twin_irqfd irqfds[NR_IRQFDS];
+};
+
+static struct twin twins[2];
+static u64 nr_bound_vms;
+
+/* The table that both twins have, by GSI. */
+static struct kvm_irq_routing_entry current_routes[MAX_ROUTES];
+
+static void write_parameter(const char *name, const char *value)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), HELPER_PARAMETERS "%s", name);
+	fd = open(path, O_WRONLY);
+	TEST_ASSERT(fd >= 0 && write(fd, value, strlen(value)) == strlen(value),
+		    "Cannot write '%s' to %s", value, path);
+	close(fd);
+}
+
+static u64 read_counter(const char *name)
+{
+	char path[128];
+	u64 value;
+	FILE *file;
+
+	snprintf(path, sizeof(path), HELPER_COUNTERS "%s", name);
+	file = fopen(path, "r");
+	TEST_ASSERT(file && fscanf(file, "%lu", &value) == 1, "Cannot read %s", path);
+	fclose(file);
+	return value;
+}
+
+static size_t memory_size(struct twin *twin)
+{
+	return memslot2region(twin->vm, 0)->region.memory_size;
+}
+
+static void twin_make(struct twin *twin)
+{
+	struct irq_cpu cpu;
+	int i;
+
+	write_parameter("mode", "c");
+	twin->vm = vm_create(MAX_CPUS);
+	for (i = 0; i < MAX_CPUS; i++) {
+		irq_cpu_create(&cpu, twin->vm, i);
+		twin->made[i].guest = (struct twin_guest *)cpu.guest;
+		vcpu_sregs_get(cpu.vcpu, &twin->made[i].sregs);
+		vcpu_regs_get(cpu.vcpu, &twin->made[i].regs);
+		vcpu_ioctl(cpu.vcpu, KVM_GET_XCRS, &twin->made[i].xcrs);
+	}
+	vm_install_exception_handler(twin->vm, NMI_VECTOR, guest_nmi_handler);
+	kvm_vm_release(twin->vm);
+	twin->vm->has_irqchip = false;
+
+	twin->memory = malloc(memory_size(twin));
+	TEST_ASSERT(twin->memory, "Insufficient memory");
+	memcpy(twin->memory, addr_gpa2hva(twin->vm, 0), memory_size(twin));
+}
+
+static void twin_open(struct twin *twin, const struct handler *handler)
+{
+	int i;
+
+	write_parameter("mode", handler->mode);
+	write_parameter("parity", handler->parity);
+	kvm_vm_restart(twin->vm);
+	nr_bound_vms += handler->bound;
+
+	memset(twin->cpus, 0, sizeof(twin->cpus));
+	memset(twin->dead, 0, sizeof(twin->dead));
+	memcpy(addr_gpa2hva(twin->vm, 0), twin->memory, memory_size(twin));
+	for (i = 0; i < NR_IRQFDS; i++)
+		twin->irqfds[i] = (struct twin_irqfd){
+			.eventfd = kvm_new_eventfd(),
+			.resamplefd = eventfd(0, EFD_NONBLOCK),
+		};
+}
+
+static void irqfd_ioctl_flags(struct twin *twin, struct outcome *o, struct twin_irqfd *irqfd,
+			      u32 flags)
+{
+	struct kvm_irqfd arg = {
+		.fd = irqfd->eventfd,
+		.gsi = irqfd->gsi,
+		.flags = flags,
+		.resamplefd = irqfd->resamplefd,
+	};
+
+	state_errno(o, "errno of KVM_IRQFD", __vm_ioctl(twin->vm, KVM_IRQFD, &arg));
+}
+
+/*
+ * KVM injects some events from a workqueue.  De-assigning waits for that, and
+ * forgets an event that no irqfd has seen.
+ */
+static void flush_irqfd(struct twin *twin, struct outcome *o, struct twin_irqfd *irqfd)
+{
+	irqfd_ioctl_flags(twin, o, irqfd, KVM_IRQFD_FLAG_DEASSIGN);
+	irqfd_ioctl_flags(twin, o, irqfd, irqfd->flags);
+	irqfd->unseen = false;
+}
+
+static void twin_close(struct twin *twin)
+{
+	struct outcome o = {};
+	int i;
+
+	for (i = 0; i < NR_IRQFDS; i++) {
+		if (twin->irqfds[i].assigned)
+			irqfd_ioctl_flags(twin, &o, &twin->irqfds[i], KVM_IRQFD_FLAG_DEASSIGN);
+		close(twin->irqfds[i].eventfd);
+		close(twin->irqfds[i].resamplefd);
+	}
+	kvm_vm_release(twin->vm);
+}
+
+/* Runs a vCPU until the guest is done with its step, and states what happened meanwhile. */
+static void step(struct twin *twin, struct outcome *o, u32 index, void *fn, u64 arg0, u64 arg1)
+{
+	struct irq_cpu *cpu = &twin->cpus[index];
+	struct twin_guest *guest = twin->made[index].guest;
+	struct kvm_run *run;
+	struct ucall uc;
+	u32 i, exits;
+	int ret;
+
+	if (!cpu->vcpu || twin->dead[index]) {
+		o->skipped = true;
+		return;
+	}
+
+	run = cpu->vcpu->run;
+	guest->fault = 0;
+	irq_cpu_set_step(cpu, fn, arg0, arg1);
+	for (exits = 0; ; exits++) {
+		ret = _vcpu_run(cpu->vcpu);
+		state_errno(o, "errno of KVM_RUN", ret);
+		state_fact(o, "exit reason", run->exit_reason);
+		twin->dead[index] = ret || exits == MAX_EXITS;
+		if (twin->dead[index])
+			break;
+
+		switch (run->exit_reason) {
+		case KVM_EXIT_IOAPIC_EOI:
+			events[EOI_EXIT]++;
+			state_fact(o, "EOI exit", run->eoi.vector);
+			continue;
+		case KVM_EXIT_HYPERV:
+			events[HYPERV_EXIT]++;
+			state_fact(o, "Hyper-V exit type", run->hyperv.type);
+			state_fact(o, "Hyper-V exit MSR", run->hyperv.u.synic.msr);
+			state_fact(o, "SCONTROL", run->hyperv.u.synic.control);
+			state_fact(o, "SIEFP", run->hyperv.u.synic.evt_page);
+			state_fact(o, "SIMP", run->hyperv.u.synic.msg_page);
+			continue;
+		case KVM_EXIT_MMIO:
+			events[MMIO_EXIT]++;
+			state_fact(o, "MMIO address", run->mmio.phys_addr);
+			state_fact(o, "MMIO write", run->mmio.is_write);
+			memset(run->mmio.data, 0, sizeof(run->mmio.data));
+			continue;
+		case KVM_EXIT_IO:
+			state_fact(o, "ucall", get_ucall(cpu->vcpu, &uc));
+			twin->dead[index] = uc.cmd != UCALL_DONE;
+			break;
+		default:
+			twin->dead[index] = true;
+			break;
+		}
+		break;
+	}
+
+	for (i = 0; i < guest->cpu.taken.nr; i++) {
+		state_fact(o, "IRQ taken", guest->cpu.taken.v[i]);
+		events[guest->cpu.taken.v[i] == NMI_VECTOR ? NMI_TAKEN : IRQ_TAKEN]++;
+	}
+	state_fact(o, "fault", guest->fault);
+	events[GUEST_FAULT] += !!guest->fault;
+}
+
+/*
+ * Operations.  An operation is the same whatever came before it, so that others
+ * can be left out; the names of its arguments are those of its kind.
+ */
+enum op_kind {
+	SPLIT_IRQCHIP,
+	CREATE_IRQCHIP,
+	X2APIC_API,
+	CREATE_VCPU,
+	CREATE_VCPU_AGAIN,
+	SET_ROUTING,
+	IRQ_LINE,
+	SIGNAL_MSI,
+	IRQFD_ASSIGN,
+	IRQFD_SIGNAL,
+	IRQFD_DEASSIGN,
+	ENABLE_SYNIC,
+	HOST_MSR,
+	SET_LAPIC,
+	APIC_MODE,
+	APIC_WRITE,
+	GUEST_MSR,
+	TAKE,
+	HOLD,
+	EOI,
+	PROBE,
+	NR_OPS,
+};
+
+struct op {
+	enum op_kind kind;
+	u64 a, b, c;
+};
+
+/* The first is of a priority class that no APIC delivers. */
+static const u8 vectors[] = { 0x05, 0x20, 0x31, 0x32, 0x42, 0x53, 0x80, 0xef, 0xff };
+
+static const u32 gsis[] = { 0, 1, 2, 5, 7, 23, 24, 40 };
+static const u32 far_gsis[] = { 255, 256, 4095 };
+static const u32 dests[] = {
+	0, 1, 2, 3, 4, 8, 18, 19, 0x0f, 0x11, 0x12, 0x21, 0x80, 0x100, 260,
+	0x10001, 0x10004, 0x100010, 0x1ffff, XAPIC_BROADCAST, X2APIC_BROADCAST,
+};
+
+static const u32 logical_ids[] = { 0, 1, 2, 3, 4, 8, 0x0f, 0x11, 0x12, 0x21, 0x80, 0xff };
+
+/* Destinations that reach somebody more often than not. */
+static const u32 near_dests[2][3] = { { 0, 1, XAPIC_BROADCAST }, { 1, 2, 3 } };
+
+static u32 random_dest(struct rng *rng, bool logical)
+{
+	return rng_percent(rng, 70) ? rng_pick(rng, near_dests[logical]) : rng_pick(rng, dests);
+}
+
+static u32 random_logical_id(struct rng *rng)
+{
+	return rng_percent(rng, 60) ? rng_pick(rng, near_dests[1]) : rng_pick(rng, logical_ids);
+}
+
+static u32 random_cpu(struct rng *rng)
+{
+	return rng_below(rng, rng_percent(rng, 75) ? 2 : MAX_CPUS);
+}
+
+/* INIT and SMI leave nothing of a guest that could take IRQs; nobody must get one. */
+static const u32 odd_delivery_modes[] = {
+	APIC_DM_LOWEST, APIC_DM_LOWEST, APIC_DM_NMI, APIC_DM_REMRD, APIC_DM_STARTUP,
+	APIC_DM_EXTINT, APIC_DM_SMI, APIC_DM_INIT,
+};
+
+static bool is_deadly(u32 data)
+{
+	return (data & 0x700) == APIC_DM_SMI || (data & 0x700) == APIC_DM_INIT;
+}
+
+static struct msi random_msi(struct rng *rng)
+{
+	bool logical = rng_percent(rng, 40);
+
+	return MSI(.dest = random_dest(rng, logical), .vector = rng_pick(rng, vectors),
+		   .level = rng_percent(rng, 70), .logical = logical,
+		   .redir_hint = rng_percent(rng, 20),
+		   .delivery_mode = rng_percent(rng, 75) ? APIC_DM_FIXED :
+				    rng_pick(rng, odd_delivery_modes));
+}
+
+static u64 random_sint(struct rng *rng)
+{
+	return rng_pick(rng, vectors) |
+	       (rng_percent(rng, 10) ? HV_SINT_MASKED : 0) |
+	       (rng_percent(rng, 20) ? HV_SINT_AUTO_EOI : 0);
+}
+
+/* Capabilities of the VM. */
+static void enable_cap(struct twin *twin, struct outcome *o, u32 cap, u64 arg, u32 flags)
+{
+	struct kvm_enable_cap enable = { .cap = cap, .args[0] = arg, .flags = flags };
+
+	state_errno(o, "errno", __vm_ioctl(twin->vm, KVM_ENABLE_CAP, &enable));
+}
+
+static void split_irqchip_make(struct rng *rng, struct op *op)
+{
+	static const u64 pins[] = {
+		0, 1, 8, 24, 41, 255, 256, 300, 4096, 4097, 1ull << 32, 1ull << 32 | 24,
+	};
+
+	op->a = rng_percent(rng, 50) ? 24 : rng_pick(rng, pins);
+	op->b = rng_percent(rng, 3);
+}
+
+static void split_irqchip_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	enable_cap(twin, o, KVM_CAP_SPLIT_IRQCHIP, op->a, op->b);
+}
+
+static void create_irqchip_make(struct rng *rng, struct op *op)
+{
+}
+
+static void create_irqchip_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	struct kvm_irqchip pic = {};
+	u32 chip;
+
+	state_errno(o, "errno", __vm_ioctl(twin->vm, KVM_CREATE_IRQCHIP, NULL));
+	if (o->err)
+		return;
+
+	/* The PIC comes up unmasked, with vectors of exceptions. */
+	for (chip = KVM_IRQCHIP_PIC_MASTER; chip <= KVM_IRQCHIP_PIC_SLAVE; chip++) {
+		pic.chip_id = chip;
+		vm_ioctl(twin->vm, KVM_GET_IRQCHIP, &pic);
+		pic.chip.pic.imr = 0xff;
+		vm_ioctl(twin->vm, KVM_SET_IRQCHIP, &pic);
+	}
+}
+
+static void x2apic_api_make(struct rng *rng, struct op *op)
+{
+	op->a = rng_percent(rng, 60) ? rng_below(rng, 4) : rng_below(rng, 1 << 5);
+}
+
+static void x2apic_api_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	enable_cap(twin, o, KVM_CAP_X2APIC_API, op->a, 0);
+}
+
+/* vCPUs. */
+static void create_vcpu_make(struct rng *rng, struct op *op)
+{
+	op->a = random_cpu(rng);
+	op->b = rng_percent(rng, 75);
+}
+
+static void create_vcpu_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	struct kvm_mp_state mp_state = { .mp_state = KVM_MP_STATE_RUNNABLE };
+	struct irq_cpu *cpu = &twin->cpus[op->a];
+	struct kvm_vcpu *vcpu;
+
+	if (cpu->vcpu) {
+		o->skipped = true;
+		return;
+	}
+
+	vcpu = __vm_vcpu_add(twin->vm, cpu_ids[op->a]);
+	state_errno(o, "errno", 0);
+	if (op->b)
+		vcpu_set_hv_cpuid(vcpu);
+	else
+		vcpu_init_cpuid(vcpu, kvm_get_supported_cpuid());
+	vcpu_sregs_set(vcpu, &twin->made[op->a].sregs);
+	vcpu_xcrs_set(vcpu, &twin->made[op->a].xcrs);
+	vcpu_regs_set(vcpu, &twin->made[op->a].regs);
+	vcpu_mp_state_set(vcpu, &mp_state);
+
+	cpu->vcpu = vcpu;
+	cpu->guest = &twin->made[op->a].guest->cpu;
+	step(twin, o, op->a, guest_nothing, 0, 0);
+}
+
+static void create_vcpu_again_make(struct rng *rng, struct op *op)
+{
+	static const u32 bad_ids[] = { 0, 1, 18, 260, 4096, 0x7fffffff, 0x80000000 };
+
+	op->a = rng_pick(rng, bad_ids);
+}
+
+static void create_vcpu_again_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	int i;
+
+	for (i = 0; i < MAX_CPUS; i++)
+		if (cpu_ids[i] == op->a && !twin->cpus[i].vcpu)
+			o->skipped = true;
+	if (!o->skipped)
+		state_errno(o, "errno", __vm_ioctl(twin->vm, KVM_CREATE_VCPU, (void *)op->a));
+}
+
+/* Routing tables. */
+enum table_fault {
+	NO_FAULT,
+	BAD_GSI,
+	BAD_FLAGS,
+	BAD_ENTRY_FLAGS,
+	BAD_TYPE,
+	BAD_PIN,
+	BAD_IRQCHIP,
+	ADDRESS_HI_LOW_BITS,
+	DUPLICATE_GSI,
+	TOO_MANY,
+	UNREADABLE,
+	NR_TABLE_FAULTS,
+};
+
+static const char * const table_fault_names[NR_TABLE_FAULTS] = {
+	[NO_FAULT] = "no fault",
+	[BAD_GSI] = "GSI out of range",
+	[BAD_FLAGS] = "bad flags",
+	[BAD_ENTRY_FLAGS] = "bad flags of an entry",
+	[BAD_TYPE] = "bad type",
+	[BAD_PIN] = "pin out of range",
+	[BAD_IRQCHIP] = "no such irqchip",
+	[ADDRESS_HI_LOW_BITS] = "low bits of address_hi",
+	[DUPLICATE_GSI] = "duplicate GSI",
+	[TOO_MANY] = "too many",
+	[UNREADABLE] = "unreadable",
+};
+
+struct table {
+	struct kvm_irq_routing head;
+	struct kvm_irq_routing_entry entries[MAX_ROUTES + 1];
+};
+
+static struct kvm_irq_routing_entry random_route(struct rng *rng, u32 gsi)
+{
+	static const u32 vp_indexes[] = { 0, 1, 2, 3, 7, 18, 1023, 1024, 0x80000000 };
+	static const u32 sints[] = { 0, 1, 14, 15, 16, 0x102, 0x80000002 };
+	u32 kind = rng_below(rng, 1000);
+
+	if (kind < 600)
+		return msi_route(gsi, random_msi(rng));
+	if (kind < 980)
+		return sint_route(gsi, rng_percent(rng, 75) ? rng_below(rng, 2) :
+				  rng_pick(rng, vp_indexes),
+				  rng_percent(rng, 80) ? 2 + rng_below(rng, 2) :
+				  rng_pick(rng, sints));
+	return irqchip_route(gsi, KVM_IRQCHIP_IOAPIC, rng_below(rng, KVM_IOAPIC_NUM_PINS));
+}
+
+static void break_table(struct rng *rng, struct table *table, enum table_fault fault)
+{
+	struct kvm_irq_routing_entry *e;
+
+	if (fault == NO_FAULT)
+		return;
+
+	e = &table->entries[rng_below(rng, table->head.nr)];
+	switch (fault) {
+	case BAD_GSI:
+		e->gsi = rng_percent(rng, 50) ? MAX_ROUTES : 0x80000000;
+		break;
+	case BAD_FLAGS:
+		table->head.flags = 1;
+		break;
+	case BAD_ENTRY_FLAGS:
+		e->flags = 2;
+		break;
+	case BAD_TYPE:
+		e->type = 99;
+		break;
+	case BAD_PIN:
+		*e = irqchip_route(e->gsi, KVM_IRQCHIP_IOAPIC, KVM_IOAPIC_NUM_PINS);
+		break;
+	case BAD_IRQCHIP:
+		*e = irqchip_route(e->gsi, 3, 0);
+		break;
+	case ADDRESS_HI_LOW_BITS:
+		*e = msi_route(e->gsi, random_msi(rng));
+		e->u.msi.address_hi |= 1 << rng_below(rng, 8);
+		break;
+	case DUPLICATE_GSI:
+		table->entries[table->head.nr] = *e;
+		table->head.nr++;
+		break;
+	case TOO_MANY:
+		table->head.nr = MAX_ROUTES + 1;
+		break;
+	default:
+		break;
+	}
+}
+
+static void make_table(const struct op *op, struct table *table)
+{
+	struct rng rng = { .state = op->a };
+	u32 i, first = rng_below(&rng, ARRAY_SIZE(gsis));
+
+	memset(&table->head, 0, sizeof(table->head));
+	table->head.nr = op->b;
+	/* A small table has GSIs that other operations use, in a large one there are all. */
+	for (i = 0; i < table->head.nr; i++)
+		table->entries[i] = random_route(&rng, op->b <= ARRAY_SIZE(gsis) ?
+						 gsis[(first + i) % ARRAY_SIZE(gsis)] : i);
+	if (op->b && op->b < 5)
+		table->entries[0].gsi = rng_pick(&rng, far_gsis);
+	break_table(&rng, table, op->c);
+}
+
+static void set_routing_make(struct rng *rng, struct op *op)
+{
+	static const u32 large[] = { 24, 41, 256, 300 };
+
+	op->a = rng_next(rng);
+	op->c = rng_percent(rng, 20) ? rng_below(rng, NR_TABLE_FAULTS) : NO_FAULT;
+	op->b = rng_percent(rng, 6) ? rng_pick(rng, large) :
+		rng_percent(rng, 30) ? rng_below(rng, ARRAY_SIZE(gsis)) : ARRAY_SIZE(gsis);
+	if (op->c != NO_FAULT && !op->b)
+		op->b = 1;
+}
+
+static void set_routing_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	static struct table *table;
+	size_t size = sizeof(*table) + 2 * PAGE_SIZE;
+	struct kvm_irq_routing *arg;
+	void *end;
+	u32 i;
+
+	/* A page behind it that cannot be read. */
+	if (!table) {
+		table = kvm_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+		end = (void *)align_down((u64)table + size - 1, PAGE_SIZE);
+		TEST_ASSERT_EQ(mprotect(end, PAGE_SIZE, PROT_NONE), 0);
+	}
+	make_table(op, table);
+
+	arg = &table->head;
+	if (op->c == UNREADABLE) {
+		end = (void *)align_down((u64)table + size - 1, PAGE_SIZE);
+		arg = end - sizeof(*arg);
+		memcpy(arg, &table->head, sizeof(*arg));
+	}
+	state_errno(o, "errno", __vm_ioctl(twin->vm, KVM_SET_GSI_ROUTING, arg));
+	if (o->err)
+		return;
+
+	memset(current_routes, 0, sizeof(current_routes));
+	for (i = 0; i < table->head.nr; i++)
+		current_routes[table->entries[i].gsi] = table->entries[i];
+}
+
+static void print_route(const struct kvm_irq_routing_entry *e)
+{
+	switch (e->type) {
+	case KVM_IRQ_ROUTING_MSI:
+		ksft_print_msg("\tGSI %u to MSI %#x %#x %#x flags %#x: %s %s dest %#x vector %#x\n",
+			       e->gsi, e->u.msi.address_lo, e->u.msi.address_hi, e->u.msi.data,
+			       e->flags, e->u.msi.data & APIC_INT_LEVELTRIG ? "level" : "edge",
+			       e->u.msi.address_lo & 4 ? "logical" : "physical",
+			       (e->u.msi.address_lo >> 12 & 0xff) | (e->u.msi.address_hi & ~0xff),
+			       e->u.msi.data & 0xff);
+		break;
+	case KVM_IRQ_ROUTING_HV_SINT:
+		ksft_print_msg("\tGSI %u to SINT %#x of VP %#x flags %#x\n", e->gsi,
+			       e->u.hv_sint.sint, e->u.hv_sint.vcpu, e->flags);
+		break;
+	case KVM_IRQ_ROUTING_IRQCHIP:
+		ksft_print_msg("\tGSI %u to pin %u of irqchip %u flags %#x\n", e->gsi,
+			       e->u.irqchip.pin, e->u.irqchip.irqchip, e->flags);
+		break;
+	default:
+		ksft_print_msg("\tGSI %u, type %u\n", e->gsi, e->type);
+		break;
+	}
+}
+
+static void set_routing_print(const struct op *op)
+{
+	static struct table table;
+	u32 i;
+
+	make_table(op, &table);
+	ksft_print_msg("\tnr %u, flags %#x, %s\n", table.head.nr, table.head.flags,
+		       table_fault_names[op->c]);
+	for (i = 0; i < table.head.nr && i < MAX_ROUTES; i++)
+		print_route(&table.entries[i]);
+}
+
+/* Lines, MSIs and irqfds. */
+static bool gsi_is_deadly(u32 gsi)
+{
+	return gsi < MAX_ROUTES && current_routes[gsi].type == KVM_IRQ_ROUTING_MSI &&
+	       is_deadly(current_routes[gsi].u.msi.data);
+}
+
+static void irq_line_make(struct rng *rng, struct op *op)
+{
+	op->a = rng_percent(rng, 3) ? MAX_ROUTES + rng_below(rng, 2) :
+		rng_percent(rng, 3) ? rng_pick(rng, far_gsis) : rng_pick(rng, gsis);
+	op->b = rng_percent(rng, 92);
+}
+
+static void irq_line_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	struct kvm_irq_level arg = { .irq = op->a, .level = op->b };
+
+	if (gsi_is_deadly(op->a))
+		arg.level = 0;
+	state_errno(o, "errno", __vm_ioctl(twin->vm, KVM_IRQ_LINE_STATUS, &arg));
+	if (o->err)
+		return;
+	state_fact(o, "line status", (u32)arg.status);
+	events[(int)arg.status > 0 ? LINE_DELIVERED :
+	       (int)arg.status < 0 ? LINE_IGNORED : LINE_COALESCED]++;
+}
+
+static void signal_msi_make(struct rng *rng, struct op *op)
+{
+	struct msi msi = random_msi(rng);
+
+	op->a = msi_address_lo(msi) | (u64)msi_address_hi(msi) << 32;
+	op->b = msi_data(msi);
+	op->c = rng_percent(rng, 4) ? 2 : 0;
+	if (rng_percent(rng, 4))
+		op->a |= 1ull << 32;
+}
+
+static void signal_msi_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	struct kvm_msi arg = {
+		.address_lo = op->a,
+		.address_hi = op->a >> 32,
+		.data = op->b,
+		.flags = op->c,
+	};
+	int ret;
+
+	if (is_deadly(op->b)) {
+		o->skipped = true;
+		return;
+	}
+	ret = __vm_ioctl(twin->vm, KVM_SIGNAL_MSI, &arg);
+	state_errno(o, "errno", ret);
+	state_fact(o, "vCPUs", ret);
+	events[ret > 0 ? MSI_DELIVERED : MSI_IGNORED]++;
+}
+
+static void irqfd_assign_make(struct rng *rng, struct op *op)
+{
+	static const u32 flags[] = {
+		0, 0, 0, KVM_IRQFD_FLAG_RESAMPLE, KVM_IRQFD_FLAG_RESAMPLE, 1 << 7,
+	};
+
+	op->a = rng_percent(rng, 8) ? NR_IRQFDS : rng_below(rng, NR_IRQFDS);
+	op->b = rng_pick(rng, gsis);
+	op->c = rng_pick(rng, flags);
+}
+
+static void irqfd_assign_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	struct twin_irqfd bad = { .eventfd = -1, .resamplefd = -1, .gsi = op->b };
+	struct twin_irqfd *irqfd;
+
+	if (op->a == NR_IRQFDS) {
+		/* No file, or one that is not an eventfd. */
+		bad.eventfd = op->b & 1 ? -1 : twin->vm->fd;
+		irqfd_ioctl_flags(twin, o, &bad, op->c);
+		return;
+	}
+
+	irqfd = &twin->irqfds[op->a];
+	if (irqfd->assigned) {
+		bad = *irqfd;
+		bad.gsi = op->b;
+		irqfd_ioctl_flags(twin, o, &bad, op->c);
+		return;
+	}
+	/* An event that came before goes by the route of this GSI. */
+	if (irqfd->unseen && gsi_is_deadly(op->b)) {
+		o->skipped = true;
+		return;
+	}
+	irqfd->gsi = op->b;
+	irqfd->flags = op->c;
+	irqfd_ioctl_flags(twin, o, irqfd, op->c);
+	irqfd->assigned = !o->err;
+	if (irqfd->assigned && irqfd->unseen)
+		flush_irqfd(twin, o, irqfd);
+}
+
+static void irqfd_signal_make(struct rng *rng, struct op *op)
+{
+	op->a = rng_below(rng, NR_IRQFDS);
+}
+
+static void irqfd_signal_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	struct twin_irqfd *irqfd = &twin->irqfds[op->a];
+
+	if (irqfd->assigned && gsi_is_deadly(irqfd->gsi)) {
+		o->skipped = true;
+		return;
+	}
+	TEST_ASSERT_EQ(eventfd_write(irqfd->eventfd, 1), 0);
+	state_errno(o, "errno", 0);
+	irqfd->unseen = !irqfd->assigned;
+	/* KVM raises a SINT at once, and may put off everything else. */
+	if (irqfd->assigned && current_routes[irqfd->gsi].type != KVM_IRQ_ROUTING_HV_SINT)
+		flush_irqfd(twin, o, irqfd);
+}
+
+static void irqfd_deassign_make(struct rng *rng, struct op *op)
+{
+	op->a = rng_percent(rng, 25) ? NR_IRQFDS : rng_below(rng, NR_IRQFDS);
+	op->b = rng_percent(rng, 10);
+	op->c = rng_below(rng, 2);
+}
+
+static void irqfd_deassign_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	struct twin_irqfd other = { .eventfd = op->c ? -1 : twin->vm->fd };
+	struct twin_irqfd *irqfd = &twin->irqfds[op->a];
+
+	if (op->a == NR_IRQFDS) {
+		irqfd_ioctl_flags(twin, o, &other, KVM_IRQFD_FLAG_DEASSIGN);
+		return;
+	}
+	if (op->b) {
+		/* Nothing is assigned to that GSI. */
+		other.eventfd = irqfd->eventfd;
+		other.gsi = MAX_ROUTES - 2;
+		irqfd_ioctl_flags(twin, o, &other, KVM_IRQFD_FLAG_DEASSIGN);
+		return;
+	}
+	irqfd_ioctl_flags(twin, o, irqfd, KVM_IRQFD_FLAG_DEASSIGN);
+	irqfd->assigned = false;
+}
+
+/* The SynIC and local APICs as seen from the host. */
+static void enable_synic_make(struct rng *rng, struct op *op)
+{
+	op->a = random_cpu(rng);
+	op->b = rng_percent(rng, 70) ? KVM_CAP_HYPERV_SYNIC2 : KVM_CAP_HYPERV_SYNIC;
+	op->c = rng_percent(rng, 10);
+}
+
+static void enable_synic_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	struct kvm_enable_cap enable = { .cap = op->b, .args[0] = op->c };
+	struct kvm_vcpu *vcpu = twin->cpus[op->a].vcpu;
+
+	if (!vcpu) {
+		o->skipped = true;
+		return;
+	}
+	state_errno(o, "errno", __vcpu_ioctl(vcpu, KVM_ENABLE_CAP, &enable));
+}
+
+static void random_synic_msr(struct rng *rng, struct op *op)
+{
+	static const u32 sints[] = { 0, 1, 14, 15 };
+	u32 kind = rng_below(rng, 100);
+
+	op->a = random_cpu(rng);
+	if (kind < 60) {
+		op->b = HV_X64_MSR_SINT0 + (rng_percent(rng, 85) ? 2 + rng_below(rng, 2) :
+					    rng_pick(rng, sints));
+		op->c = random_sint(rng);
+	} else if (kind < 85) {
+		op->b = HV_X64_MSR_EOM;
+	} else if (kind < 90) {
+		op->b = HV_X64_MSR_SCONTROL;
+		op->c = rng_below(rng, 2);
+	} else if (kind < 94) {
+		op->b = HV_X64_MSR_SVERSION;
+		op->c = 1;
+	} else {
+		op->b = HV_X64_MSR_SIMP;
+	}
+}
+
+static void host_msr_make(struct rng *rng, struct op *op)
+{
+	static const u32 vp_indexes[] = { 0, 1, 2, 3, 7, 18, 1023, 1024 };
+
+	random_synic_msr(rng, op);
+	if (rng_percent(rng, 8)) {
+		op->b = HV_X64_MSR_VP_INDEX;
+		op->c = rng_pick(rng, vp_indexes);
+	}
+}
+
+static void host_msr_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	struct kvm_vcpu *vcpu = twin->cpus[op->a].vcpu;
+
+	if (!vcpu) {
+		o->skipped = true;
+		return;
+	}
+	state_errno(o, "errno", 0);
+	state_fact(o, "MSRs set", _vcpu_set_msr(vcpu, op->b, op->c));
+}
+
+static void random_apic_register(struct rng *rng, struct op *op)
+{
+	static const u32 registers[] = {
+		APIC_LDR, APIC_LDR, APIC_LDR, APIC_LDR, APIC_LDR, APIC_LDR,
+		APIC_DFR, APIC_DFR, APIC_ID, APIC_SPIV,
+	};
+	static const u32 ids[] = { 0, 1, 2, 3, 18, 0xff };
+
+	op->b = rng_pick(rng, registers);
+	switch (op->b) {
+	case APIC_LDR:
+		op->c = SET_APIC_DEST_FIELD(random_logical_id(rng));
+		break;
+	case APIC_DFR:
+		op->c = rng_percent(rng, 50) ? APIC_DFR_FLAT :
+			rng_percent(rng, 80) ? APIC_DFR_CLUSTER : 0x5fffffff;
+		break;
+	case APIC_ID:
+		op->c = SET_APIC_DEST_FIELD(rng_pick(rng, ids));
+		break;
+	case APIC_SPIV:
+		op->c = 0xff | (rng_percent(rng, 70) ? APIC_SPIV_APIC_ENABLED : 0) |
+			(rng_percent(rng, 20) ? APIC_SPIV_DIRECTED_EOI : 0);
+		break;
+	}
+	op->c = (u32)op->c;
+}
+
+static void set_lapic_make(struct rng *rng, struct op *op)
+{
+	op->a = random_cpu(rng);
+	random_apic_register(rng, op);
+	/* Or make a vector pending that nobody sent. */
+	if (rng_percent(rng, 40)) {
+		u8 vector = rng_pick(rng, vectors);
+
+		op->b = APIC_IRR + APIC_VECTOR_TO_REG_OFFSET(vector);
+		op->c = BIT(APIC_VECTOR_TO_BIT_NUMBER(vector));
+	}
+}
+
+static void set_lapic_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	struct kvm_vcpu *vcpu = twin->cpus[op->a].vcpu;
+	struct kvm_lapic_state state = {};
+	u32 *reg;
+
+	if (!vcpu) {
+		o->skipped = true;
+		return;
+	}
+	if (!__vcpu_ioctl(vcpu, KVM_GET_LAPIC, &state)) {
+		reg = (u32 *)(state.regs + op->b);
+		*reg = op->b >= APIC_IRR ? *reg | op->c : op->c;
+	}
+	state_errno(o, "errno", __vcpu_ioctl(vcpu, KVM_SET_LAPIC, &state));
+}
+
+/* What guests do. */
+static void apic_mode_make(struct rng *rng, struct op *op)
+{
+	static const u32 modes[] = {
+		MSR_IA32_APICBASE_ENABLE, MSR_IA32_APICBASE_ENABLE, MSR_IA32_APICBASE_ENABLE,
+		MSR_IA32_APICBASE_ENABLE, MSR_IA32_APICBASE_ENABLE, MSR_IA32_APICBASE_ENABLE,
+		IA32_APICBASE_MODE, IA32_APICBASE_MODE, IA32_APICBASE_MODE,
+		IA32_APICBASE_MODE, IA32_APICBASE_MODE, IA32_APICBASE_MODE, 0,
+	};
+
+	op->a = random_cpu(rng);
+	op->b = rng_pick(rng, modes);
+	op->c = 0xff | (rng_percent(rng, 97) ? APIC_SPIV_APIC_ENABLED : 0);
+}
+
+static void apic_mode_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	step(twin, o, op->a, guest_apic_mode, op->b, op->c);
+}
+
+static void apic_write_make(struct rng *rng, struct op *op)
+{
+	op->a = random_cpu(rng);
+	random_apic_register(rng, op);
+}
+
+static void apic_write_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	step(twin, o, op->a, guest_apic_write_safe, op->b, op->c);
+}
+
+static void guest_msr_make(struct rng *rng, struct op *op)
+{
+	random_synic_msr(rng, op);
+	if (rng_percent(rng, 10)) {
+		op->b = HV_X64_MSR_EOI;
+		op->c = 0;
+	} else if (rng_percent(rng, 4)) {
+		op->b = HV_X64_MSR_VP_INDEX;
+	}
+}
+
+static void guest_msr_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	step(twin, o, op->a, guest_wrmsr_safe, op->b, op->c);
+}
+
+static void cpu_make(struct rng *rng, struct op *op)
+{
+	op->a = random_cpu(rng);
+}
+
+static void take_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	step(twin, o, op->a, guest_take, 0, 0);
+}
+
+static void hold_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	step(twin, o, op->a, guest_hold, 0, 0);
+}
+
+static void eoi_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	step(twin, o, op->a, guest_apic_write_safe, APIC_EOI, 0);
+}
+
+/*
+ * Has a vCPU take every vector there is, after it has scanned the routes with none of
+ * them pending, which shows the whole result of the scan.
+ */
+static void probe_make(struct rng *rng, struct op *op)
+{
+	op->a = random_cpu(rng);
+	op->b = rng_percent(rng, 30) ? APIC_INT_LEVELTRIG : 0;
+}
+
+static void probe_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	struct msi msi = MSI(.dest = cpu_ids[op->a], .level = op->b);
+	struct kvm_msi arg = {
+		.address_lo = msi_address_lo(msi),
+		.address_hi = msi_address_hi(msi),
+	};
+	int i;
+
+	step(twin, o, op->a, guest_take, 0, 0);
+	if (o->skipped)
+		return;
+	for (i = 0; i < ARRAY_SIZE(vectors); i++) {
+		msi.vector = vectors[i];
+		arg.data = msi_data(msi);
+		state_fact(o, "vCPUs", __vm_ioctl(twin->vm, KVM_SIGNAL_MSI, &arg));
+	}
+	step(twin, o, op->a, guest_take, 0, 0);
+}
+
+/* How an operation is made, done and printed, how often, and which errnos it must have shown. */
+struct op_type {
+	const char *name;
+	u32 weight;
+	void (*make)(struct rng *rng, struct op *op);
+	void (*do_)(struct twin *twin, const struct op *op, struct outcome *o);
+	void (*print)(const struct op *op);
+	const char *args[3];
+	int errnos[6];
+};
+
+static const struct op_type types[NR_OPS] = {
+	[SPLIT_IRQCHIP] = {
+		"KVM_CAP_SPLIT_IRQCHIP", 1, split_irqchip_make, split_irqchip_do,
+		.args = { "pins", "flags" }, .errnos = { 0, EINVAL, EEXIST },
+	},
+	[CREATE_IRQCHIP] = {
+		"KVM_CREATE_IRQCHIP", 1, create_irqchip_make, create_irqchip_do,
+		.errnos = { 0, EEXIST, EINVAL },
+	},
+	[X2APIC_API] = {
+		"KVM_CAP_X2APIC_API", 2, x2apic_api_make, x2apic_api_do,
+		.args = { "flags" }, .errnos = { 0, EINVAL },
+	},
+	[CREATE_VCPU] = {
+		"KVM_CREATE_VCPU", 5, create_vcpu_make, create_vcpu_do,
+		.args = { "vCPU", "Hyper-V" }, .errnos = { 0 },
+	},
+	[CREATE_VCPU_AGAIN] = {
+		"KVM_CREATE_VCPU, bad", 1, create_vcpu_again_make, create_vcpu_again_do,
+		.args = { "id" }, .errnos = { EEXIST, EINVAL },
+	},
+	[SET_ROUTING] = {
+		"KVM_SET_GSI_ROUTING", 9, set_routing_make, set_routing_do, set_routing_print,
+		.args = { "seed", "routes", "fault" }, .errnos = { 0, EINVAL, EFAULT },
+	},
+	[IRQ_LINE] = {
+		"KVM_IRQ_LINE_STATUS", 30, irq_line_make, irq_line_do,
+		.args = { "GSI", "level" }, .errnos = { 0, ENXIO },
+	},
+	[SIGNAL_MSI] = {
+		"KVM_SIGNAL_MSI", 6, signal_msi_make, signal_msi_do,
+		.args = { "address", "data", "flags" }, .errnos = { 0, EINVAL, EPERM },
+	},
+	[IRQFD_ASSIGN] = {
+		"KVM_IRQFD, assign", 6, irqfd_assign_make, irqfd_assign_do,
+		.args = { "irqfd", "GSI", "flags" },
+		.errnos = { 0, EINVAL, EBADF, EBUSY },
+	},
+	[IRQFD_SIGNAL] = {
+		"signal an irqfd", 8, irqfd_signal_make, irqfd_signal_do,
+		.args = { "irqfd" }, .errnos = { 0 },
+	},
+	[IRQFD_DEASSIGN] = {
+		"KVM_IRQFD, de-assign", 4, irqfd_deassign_make, irqfd_deassign_do,
+		.args = { "irqfd", "other GSI", "other file" }, .errnos = { 0, EINVAL, EBADF },
+	},
+	[ENABLE_SYNIC] = {
+		"KVM_CAP_HYPERV_SYNIC", 4, enable_synic_make, enable_synic_do,
+		.args = { "vCPU", "capability", "arg" }, .errnos = { 0, EINVAL },
+	},
+	[HOST_MSR] = {
+		"KVM_SET_MSRS", 8, host_msr_make, host_msr_do,
+		.args = { "vCPU", "MSR", "value" }, .errnos = { 0 },
+	},
+	[SET_LAPIC] = {
+		"KVM_SET_LAPIC", 2, set_lapic_make, set_lapic_do,
+		.args = { "vCPU", "register", "value" }, .errnos = { 0, EINVAL },
+	},
+	[APIC_MODE] = {
+		"guest sets APIC mode", 2, apic_mode_make, apic_mode_do,
+		.args = { "vCPU", "mode", "SPIV" }, .errnos = { 0 },
+	},
+	[APIC_WRITE] = {
+		"guest writes APIC", 6, apic_write_make, apic_write_do,
+		.args = { "vCPU", "register", "value" }, .errnos = { 0 },
+	},
+	[GUEST_MSR] = {
+		"guest writes MSR", 6, guest_msr_make, guest_msr_do,
+		.args = { "vCPU", "MSR", "value" }, .errnos = { 0 },
+	},
+	[TAKE] = {
+		"guest takes IRQs", 24, cpu_make, take_do, .args = { "vCPU" }, .errnos = { 0 },
+	},
+	[HOLD] = {
+		"guest holds IRQs", 10, cpu_make, hold_do, .args = { "vCPU" }, .errnos = { 0 },
+	},
+	[EOI] = {
+		"guest writes EOI", 8, cpu_make, eoi_do, .args = { "vCPU" }, .errnos = { 0 },
+	},
+	[PROBE] = {
+		"guest takes all vectors", 12, probe_make, probe_do,
+		.args = { "vCPU", "level" }, .errnos = { 0 },
+	},
+};
+
+/*
+ * Most VMs have an irqchip, two vCPUs and some routes before anything else happens to
+ * them, or little would happen at all.
+ */
+static const struct {
+	enum op_kind kind;
+	u32 percent;
+} prelude[] = {
+	{ SPLIT_IRQCHIP, 60 }, { CREATE_IRQCHIP, 85 }, { X2APIC_API, 40 },
+	{ CREATE_VCPU, 90 }, { CREATE_VCPU, 85 }, { APIC_MODE, 80 }, { APIC_MODE, 80 },
+	{ APIC_WRITE, 50 }, { APIC_WRITE, 50 },
+	{ ENABLE_SYNIC, 75 }, { ENABLE_SYNIC, 75 }, { HOST_MSR, 70 }, { HOST_MSR, 70 },
+	{ HOST_MSR, 70 }, { HOST_MSR, 70 }, { IRQFD_ASSIGN, 70 }, { IRQFD_ASSIGN, 70 },
+	{ SET_ROUTING, 90 },
+};
+
+static void make_op(u64 seed, u32 index, struct op *op)
+{
+	struct rng rng = { .state = seed };
+	u32 i, total = 0, choice;
+
+	rng.state = rng_next(&rng) + index * 0xd1342543de82ef95ull;
+	memset(op, 0, sizeof(*op));
+
+	choice = rng_below(&rng, 100);
+	if (index < ARRAY_SIZE(prelude) && choice < prelude[index].percent) {
+		op->kind = prelude[index].kind;
+	} else {
+		for (i = 0; i < NR_OPS; i++)
+			total += types[i].weight;
+		choice = rng_below(&rng, total);
+		for (i = 0; choice >= types[i].weight; i++)
+			choice -= types[i].weight;
+		op->kind = i;
+	}
+	types[op->kind].make(&rng, op);
+	if (index < ARRAY_SIZE(prelude) && op->kind == prelude[index].kind &&
+	    types[op->kind].args[0] && !strcmp(types[op->kind].args[0], "vCPU"))
+		op->a = index % 2;
+}
+
+static void print_op(u32 index, const struct op *op)
+{
+	const struct op_type *type = &types[op->kind];
+	const u64 values[] = { op->a, op->b, op->c };
+	char text[256], *p = text;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(values) && type->args[i]; i++)
+		p += sprintf(p, "%s%s %#lx", i ? ", " : ": ", type->args[i], values[i]);
+	*p = '\0';
+	ksft_print_msg("op %u: %s%s\n", index, type->name, text);
+	if (type->print)
+		type->print(op);
+}
+
+/* Coverage. */
+#define MAX_ERRNO	134
+static u64 done[NR_OPS][MAX_ERRNO];
+static u64 nr_sequences, nr_done, nr_runs, nr_dead;
+
+/* Sequences. */
+struct difference {
+	u32 op;
+	char text[256];
+};
+
+/* What can be seen of a twin at any time. */
+static void observe(struct twin *twin, struct outcome *o)
+{
+	eventfd_t acks;
+	u32 i;
+
+	for (i = 0; i < NR_IRQFDS; i++) {
+		acks = 0;
+		if (eventfd_read(twin->irqfds[i].resamplefd, &acks))
+			TEST_ASSERT_EQ(errno, EAGAIN);
+		if (!acks)
+			continue;
+		state_fact(o, "resamplefd", i);
+		state_fact(o, "acks", acks);
+		events[ACK] += acks;
+	}
+}
+
+static bool outcomes_differ(const struct outcome *a, const struct outcome *b, char *text)
+{
+	u32 i;
+
+	for (i = 0; i < a->nr && i < b->nr && i < MAX_FACTS; i++) {
+		if (strcmp(a->facts[i].what, b->facts[i].what)) {
+			sprintf(text, "%s %#lx against %s %#lx", a->facts[i].what,
+				a->facts[i].value, b->facts[i].what, b->facts[i].value);
+			return true;
+		}
+		if (a->facts[i].value != b->facts[i].value) {
+			sprintf(text, "%s %#lx against %#lx", a->facts[i].what,
+				a->facts[i].value, b->facts[i].value);
+			return true;
+		}
+	}
+	sprintf(text, "%u facts against %u", a->nr, b->nr);
+	return a->nr != b->nr || a->skipped != b->skipped;
+}
+
+static bool apics_differ(u32 index, char *text)
+{
+	struct kvm_lapic_state state[2] = {};
+	int i, ret[2];
+
+	if (!twins[0].cpus[index].vcpu || !twins[1].cpus[index].vcpu)
+		return false;
+
+	for (i = 0; i < 2; i++)
+		ret[i] = __vcpu_ioctl(twins[i].cpus[index].vcpu, KVM_GET_LAPIC, &state[i]);
+	if (ret[0] != ret[1]) {
+		sprintf(text, "KVM_GET_LAPIC of vCPU %u: %d against %d", index, ret[0], ret[1]);
+		return true;
+	}
+	for (i = 0; i < KVM_APIC_REG_SIZE; i++) {
+		if (state[0].regs[i] == state[1].regs[i])
+			continue;
+		sprintf(text, "APIC of vCPU %u, register %#x: %#x against %#x", index, i & ~3,
+			*(u32 *)&state[0].regs[i & ~3], *(u32 *)&state[1].regs[i & ~3]);
+		return true;
+	}
+	return false;
+}
+
+/* Does the operations of @ops that @keep has, and tells whether the twins differed. */
+static bool run_ops(const struct handler *first, const struct handler *second,
+		    const struct op *ops, u32 nr, const bool *keep, bool verbose,
+		    struct difference *difference)
+{
+	const struct handler *of[2] = { first, second };
+	struct outcome outcomes[2];
+	bool differ = false;
+	u32 i, j;
+
+	memset(current_routes, 0, sizeof(current_routes));
+	for (j = 0; j < 2; j++)
+		twin_open(&twins[j], of[j]);
+
+	for (i = 0; i < nr && !differ; i++) {
+		if (keep && !keep[i])
+			continue;
+		if (verbose)
+			print_op(i, &ops[i]);
+
+		for (j = 0; j < 2; j++) {
+			memset(&outcomes[j], 0, sizeof(outcomes[j]));
+			types[ops[i].kind].do_(&twins[j], &ops[i], &outcomes[j]);
+			observe(&twins[j], &outcomes[j]);
+		}
+
+		difference->op = i;
+		differ = outcomes_differ(&outcomes[0], &outcomes[1], difference->text);
+		for (j = 0; j < MAX_CPUS && !differ; j++)
+			differ = apics_differ(j, difference->text);
+		if (verbose)
+			for (j = 0; j < outcomes[0].nr && j < MAX_FACTS; j++)
+				ksft_print_msg("\t%s %#lx\n", outcomes[0].facts[j].what,
+					       outcomes[0].facts[j].value);
+
+		if (!outcomes[0].skipped) {
+			nr_done++;
+			done[ops[i].kind][outcomes[0].err]++;
+		}
+	}
+
+	for (j = 0; j < 2; j++) {
+		for (i = 0; i < MAX_CPUS; i++)
+			nr_dead += twins[j].dead[i];
+		twin_close(&twins[j]);
+	}
+	nr_runs++;
+	return differ;
+}
+
+/* Leaves out what can be left out of operations that differ. */
+static void minimize(const struct handler *first, const struct handler *second,
+		     const struct op *ops, bool *keep, struct difference *difference)
+{
+	u32 runs = 0, nr = difference->op + 1, chunk, i, j;
+	struct difference last;
+	bool was[MAX_OPS];
+
+	for (chunk = nr / 2; chunk; chunk /= 2) {
+		for (i = 0; i < nr && runs < MAX_DROP_RUNS; i += chunk) {
+			memcpy(was, keep, sizeof(was));
+			for (j = i; j < nr && j < i + chunk; j++)
+				keep[j] = false;
+			if (!memcmp(was, keep, sizeof(was)))
+				continue;
+			runs++;
+			if (run_ops(first, second, ops, nr, keep, false, &last)) {
+				*difference = last;
+				nr = last.op + 1;
+			} else {
+				memcpy(keep, was, sizeof(was));
+			}
+		}
+	}
+}
+
+static void report(const struct handler *first, const struct handler *second, u64 seed,
+		   const struct op *ops, u32 nr)
+{
+	struct difference difference = { .op = nr - 1 };
+	bool keep[MAX_OPS];
+	u32 i, left = 0;
+
+	for (i = 0; i < MAX_OPS; i++)
+		keep[i] = i < nr;
+	if (!run_ops(first, second, ops, nr, keep, false, &difference)) {
+		ksft_print_msg("it did not show again\n");
+		return;
+	}
+	minimize(first, second, ops, keep, &difference);
+
+	ksft_print_msg("smallest sequence: %s\n", difference.text);
+	for (i = 0; i <= difference.op; i++) {
+		if (!keep[i])
+			continue;
+		print_op(i, &ops[i]);
+		left++;
+	}
+	ksft_print_msg("%u operations left; to see it again: --seed %lu --twins %s,%s --only ",
+		       left, seed, first->name, second->name);
+	for (i = 0; i <= difference.op; i++)
+		if (keep[i])
+			printf("%u%s", i, i < difference.op ? "," : "\n");
+}
+
+static u64 hanging_seed;
+
+static void bail_out(int signal)
+{
+	char text[96];
+	int len = snprintf(text, sizeof(text), "Bail out! seed %lu hangs\n", hanging_seed);
+
+	_exit(write(STDOUT_FILENO, text, len) == len ? 1 : 2);
+}
+
+static bool run_sequence(const struct handler *first, const struct handler *second, u64 seed,
+			 u32 nr, const bool *keep, bool verbose)
+{
+	struct difference difference;
+	struct op ops[MAX_OPS];
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		make_op(seed, i, &ops[i]);
+
+	hanging_seed = seed;
+	alarm(HANG_SECONDS);
+	nr_sequences++;
+	if (!run_ops(first, second, ops, nr, keep, verbose, &difference))
+		return true;
+
+	ksft_print_msg("twins %s,%s differ: --seed %lu --ops %u: %s\n", first->name,
+		       second->name, seed, difference.op + 1, difference.text);
+	if (!keep)
+		report(first, second, seed, ops, difference.op + 1);
+	return false;
+}
+
+static bool covered(void)
+{
+	bool all = true;
+	int i, j, k, err;
+
+	for (i = 0; i < NR_OPS; i++) {
+		char text[256], *p = text;
+
+		for (err = 0; err < MAX_ERRNO; err++)
+			if (done[i][err])
+				p += sprintf(p, " %s %lu", err ? strerrorname_np(err) : "ok",
+					     done[i][err]);
+		*p = '\0';
+		ksft_print_msg("%s:%s\n", types[i].name, text);
+
+		for (j = 0; j < ARRAY_SIZE(types[i].errnos); j++) {
+			err = types[i].errnos[j];
+			/* The rest of the array is 0. */
+			for (k = 0; k < j && types[i].errnos[k] != err; k++)
+				;
+			if (done[i][err] || k < j || (!err && j))
+				continue;
+			ksft_print_msg("never seen: %s, %s\n", types[i].name,
+				       err ? strerrorname_np(err) : "ok");
+			all = false;
+		}
+	}
+	for (i = 0; i < NR_EVENTS; i++) {
+		ksft_print_msg("%s: %lu\n", event_names[i], events[i]);
+		if (!events[i])
+			all = false;
+	}
+	return all;
+}
+
+static void print_usage(const char *name)
+{
+	printf("usage: %s [OPTION]...\n"
+	       "  --seed S       of the first sequence; the others have the numbers after it\n"
+	       "                 (default: %u, with --minutes a fresh one)\n"
+	       "  --sequences N  how many (default: %u, with --seed 1)\n"
+	       "  --minutes M    go on for so long instead\n"
+	       "  --ops N        operations of a sequence (default: %u, at most %u)\n"
+	       "  --only I,J...  just these operations of it\n"
+	       "  --twins A,B    what is compared: c, verify, rust (default: c,rust, and\n"
+	       "                 verify,rust for each fourth seed)\n"
+	       "  --verbose      print all operations and what they showed\n",
+	       name, FIXED_SEED, FIXED_SEQUENCES, DEFAULT_OPS, MAX_OPS);
+}
+
+static u64 parse_u64(const char *text)
+{
+	char *end;
+	u64 value = strtoull(text, &end, 0);
+
+	TEST_ASSERT(*text && !*end, "'%s' is not a number", text);
+	return value;
+}
+
+int main(int argc, char *argv[])
+{
+	enum { SEED = 1, SEQUENCES, MINUTES, OPS, ONLY, TWINS, VERBOSE, HELP };
+	static const struct option options[] = {
+		{ "seed", required_argument, NULL, SEED },
+		{ "sequences", required_argument, NULL, SEQUENCES },
+		{ "minutes", required_argument, NULL, MINUTES },
+		{ "ops", required_argument, NULL, OPS },
+		{ "only", required_argument, NULL, ONLY },
+		{ "twins", required_argument, NULL, TWINS },
+		{ "verbose", no_argument, NULL, VERBOSE },
+		{ "help", no_argument, NULL, HELP },
+		{}
+	};
+	const struct handler *first = NULL, *second = NULL;
+	u64 seed = FIXED_SEED, sequences = 0, minutes = 0, differences = 0, i;
+	u64 bound_before, scans_before, deliveries_before, acks_before, verify_before;
+	u64 bound, scans, deliveries, acks, verify;
+	bool seed_given = false, verbose = false, only = false;
+	bool keep[MAX_OPS] = {};
+	u32 nr_ops = DEFAULT_OPS;
+	char *text, *part;
+	time_t end;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (opt) {
+		case SEED:
+			seed = parse_u64(optarg);
+			seed_given = true;
+			break;
+		case SEQUENCES:
+			sequences = parse_u64(optarg);
+			break;
+		case MINUTES:
+			minutes = parse_u64(optarg);
+			break;
+		case OPS:
+			nr_ops = parse_u64(optarg);
+			TEST_ASSERT(nr_ops <= MAX_OPS, "At most %u operations", MAX_OPS);
+			break;
+		case ONLY:
+			only = true;
+			for (text = optarg; (part = strsep(&text, ",")); ) {
+				TEST_ASSERT(parse_u64(part) < MAX_OPS, "At most %u", MAX_OPS);
+				keep[parse_u64(part)] = true;
+				nr_ops = max(nr_ops, (u32)parse_u64(part) + 1);
+			}
+			break;
+		case TWINS:
+			text = optarg;
+			first = handler_by_name(strsep(&text, ","));
+			second = handler_by_name(text ?: "");
+			break;
+		case VERBOSE:
+			verbose = true;
+			break;
+		default:
+			print_usage(argv[0]);
+			return opt == HELP ? 0 : KSFT_FAIL;
+		}
+	}
+
+	TEST_REQUIRE(!access(HELPER_PARAMETERS "mode", W_OK));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
+
+	if (minutes && !seed_given)
+		TEST_ASSERT_EQ(getrandom(&seed, 4, 0), 4L);
+	if (!sequences)
+		sequences = minutes ? ~0ull : seed_given ? 1 : FIXED_SEQUENCES;
+	seed_given &= !minutes;
+
+	signal(SIGALRM, bail_out);
+	for (i = 0; i < 2; i++)
+		twin_make(&twins[i]);
+	bound_before = read_counter("vms_total");
+	scans_before = read_counter("scans");
+	deliveries_before = read_counter("sint_deliveries");
+	acks_before = read_counter("sint_acks");
+	verify_before = read_counter("differences");
+
+	ksft_print_header();
+	ksft_set_plan(3);
+	ksft_print_msg("first seed %lu\n", seed);
+	end = time(NULL) + minutes * 60;
+	for (i = 0; i < sequences && (!minutes || time(NULL) < end); i++, seed++) {
+		bool checked = seed % 4 == 3;
+
+		if (!run_sequence(first ?: handler_by_name(checked ? "verify" : "c"),
+				  second ?: handler_by_name("rust"), seed, nr_ops,
+				  only ? keep : NULL, verbose))
+			differences++;
+		/* Enough to work on. */
+		if (differences == 5)
+			break;
+	}
+	alarm(0);
+	write_parameter("mode", "rust");
+	write_parameter("parity", "0");
+
+	bound = read_counter("vms_total") - bound_before;
+	scans = read_counter("scans") - scans_before;
+	deliveries = read_counter("sint_deliveries") - deliveries_before;
+	acks = read_counter("sint_acks") - acks_before;
+	verify = read_counter("differences") - verify_before;
+
+	ksft_test_result(!differences, "twins_agree\n");
+	ksft_print_msg("helper: VMs %lu, scans %lu, SINT deliveries %lu, SINT acks %lu\n",
+		       bound, scans, deliveries, acks);
+	ksft_print_msg("differences in mode verify: %lu\n", verify);
+	if (seed_given) {
+		ksft_test_result_skip("helper_took_part few sequences\n");
+		ksft_test_result_skip("coverage few sequences\n");
+	} else {
+		ksft_test_result(bound == nr_bound_vms && scans && deliveries && acks && !verify,
+				 "helper_took_part\n");
+		ksft_test_result(covered(), "coverage\n");
+	}
+	ksft_print_cnts();
+	ksft_print_msg("operations %lu, runs %lu, vCPUs that could not go on %lu\n", nr_done,
+		       nr_runs, nr_dead);
+	ksft_print_msg("%lu sequences, %lu differences\n", nr_sequences, differences);
+	return ksft_get_fail_cnt() ? KSFT_FAIL : KSFT_PASS;
+}
