@@ -40,7 +40,7 @@ FIXTURE_TEARDOWN(sint_ack)
 }
 
 /* All SINTs of the vCPU are acknowledged, whether or not anything is in flight. */
-static void expect_acks_by_eom(FIXTURE_DATA(sint_ack) *self, u64 nr)
+static void expect_acks_by_eom(FIXTURE_DATA(sint_ack) * self, u64 nr)
 {
 	irq_cpu_call(&self->cpu, guest_eom, 0, 0);
 	EXPECT_ACKS(&self->irqfd, nr);
