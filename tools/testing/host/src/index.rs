@@ -268,6 +268,21 @@ fn synics() -> impl Strategy<Value = Vec<Option<Synic>>> {
     vec(presence, 3)
 }
 
+/// Returns the SINT routes of a table of nothing else, as an index has them.
+fn sorted(table: &[reference::Entry]) -> Vec<SintRoute> {
+    let mut routes: Vec<SintRoute> = table
+        .iter()
+        .filter_map(|entry| match cases::route(entry) {
+            Route::Sint(route) => Some(route),
+            _ => None,
+        })
+        .collect();
+
+    // As little stable as the kernel's sort.
+    routes.sort_unstable_by(order);
+    routes
+}
+
 #[test]
 fn highest_gsi_of_a_sint_wins_as_in_kvm() {
     property::check((sint_tables(), synics()), |(table, mut synics)| {
@@ -275,17 +290,8 @@ fn highest_gsi_of_a_sint_wins_as_in_kvm() {
             .iter()
             .map(|synic| synic.filter(|synic| synic.active).map(|_| [None; 16]))
             .collect();
-        let mut routes: Vec<SintRoute> = table
-            .iter()
-            .filter_map(|entry| match cases::route(entry) {
-                Route::Sint(route) => Some(route),
-                _ => None,
-            })
-            .collect();
 
-        // As little stable as the kernel's sort.
-        routes.sort_unstable_by(order);
-        for route in routes {
+        for route in sorted(&table) {
             let gsis = gsi_of.get_mut(route.vp_index as usize);
 
             if let (Some(Some(gsis)), Some(sint)) = (gsis, Sint::new(route.sint)) {
@@ -309,15 +315,8 @@ fn highest_gsi_of_a_sint_wins_as_in_kvm() {
 #[test]
 fn all_gsis_of_a_sint_are_found() {
     property::check(sint_tables(), |table| {
-        let mut routes: Vec<SintRoute> = table
-            .iter()
-            .filter_map(|entry| match cases::route(entry) {
-                Route::Sint(route) => Some(route),
-                _ => None,
-            })
-            .collect();
+        let routes = sorted(&table);
 
-        routes.sort_unstable_by(order);
         for vp_index in 0..5 {
             for sint in (0..NR_SINTS).filter_map(Sint::new) {
                 let mut expected: Vec<u32> = table
