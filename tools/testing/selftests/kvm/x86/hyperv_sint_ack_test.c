@@ -6,7 +6,7 @@
  * KVM's own code keeps one GSI for each SINT, which it sets when a table is set
  * and never takes away.
  */
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 #include "synic.h"
 
 #define VECTOR_A	0x31

@@ -11,7 +11,7 @@
  * those of a SynIC that was activated, or whose VP index changed, after the
  * routes were set.
  */
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 #include "synic.h"
 
 /* In different priority classes, so that a later one interrupts an earlier one. */

@@ -5,7 +5,7 @@
  *
  * KVM's own code forgets such routes until the next table.
  */
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 #include "synic.h"
 
 #define VECTOR_A	0x31

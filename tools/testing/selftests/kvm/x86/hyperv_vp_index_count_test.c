@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 #include "synic.h"
 
 #define FEW_CPUS	2

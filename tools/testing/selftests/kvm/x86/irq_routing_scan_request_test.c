@@ -7,7 +7,7 @@
  * to another vCPU uses the vector, and the EOI is reported.
  */
 #include "irqroute.h"
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 
 #define NR_PINS		24
 

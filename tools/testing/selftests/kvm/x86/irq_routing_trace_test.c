@@ -4,7 +4,7 @@
  * looking at a route.
  */
 #include "irqroute.h"
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 #include "msi_trace.h"
 
 #define NR_PINS		24

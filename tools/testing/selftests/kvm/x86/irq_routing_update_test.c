@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 #include "irqroute.h"
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 
 #define NR_PINS		24
 

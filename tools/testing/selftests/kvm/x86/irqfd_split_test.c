@@ -6,7 +6,7 @@
 #include <sys/eventfd.h>
 
 #include "irqroute.h"
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 
 #define NR_PINS		24
 

@@ -7,7 +7,7 @@
 #include <dirent.h>
 
 #include "fault.h"
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 #include "synic.h"
 
 #define NR_PINS		24

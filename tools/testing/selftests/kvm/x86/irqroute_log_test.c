@@ -8,7 +8,7 @@
  */
 #include <sys/klog.h>
 
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 #include "synic.h"
 
 #define NR_PINS		24

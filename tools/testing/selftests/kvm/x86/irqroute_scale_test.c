@@ -5,7 +5,7 @@
  */
 #include <sys/resource.h>
 
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 #include "synic.h"
 
 #define MAX_ROUTES	4096

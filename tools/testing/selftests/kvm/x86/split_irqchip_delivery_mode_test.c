@@ -7,7 +7,7 @@
  * The IRQ whose EOI is looked at is level-triggered too, and sent past the routes.
  */
 #include "irqroute.h"
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 
 #define NR_PINS		24
 #define VECTOR_A	0x31

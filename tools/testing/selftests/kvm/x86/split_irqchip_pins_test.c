@@ -4,7 +4,7 @@
  * KVM_MAX_IRQ_ROUTES.
  */
 #include "irqroute.h"
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 
 #define VECTOR_IN	0x31
 #define VECTOR_OUT	0x42

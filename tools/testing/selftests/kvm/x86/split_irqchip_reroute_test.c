@@ -9,7 +9,7 @@
  * nothing to do with the route.
  */
 #include "irqroute.h"
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 
 #define NR_PINS		24
 

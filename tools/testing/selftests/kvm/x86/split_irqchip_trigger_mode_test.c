@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 
 #include "irqroute.h"
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 
 #define NR_PINS		24
 #define VECTOR_A	0x31

@@ -4,7 +4,7 @@
  * then on the EOIs that are reported are those of the new reading of the routes.
  */
 #include "irqroute.h"
-#include "kvm_test_harness.h"
+#include "irqroute_harness.h"
 
 #define NR_PINS		24
 #define VECTOR_A	0x31
