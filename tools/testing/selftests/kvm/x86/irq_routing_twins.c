@@ -14,7 +14,6 @@
  * for, so that a seed gives the same result every time.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <string.h>
@@ -23,12 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "helper.h"
 #include "irqroute.h"
 #include "kselftest.h"
 #include "synic.h"
-
-#define HELPER_PARAMETERS	"/sys/module/kvm_irqroute/parameters/"
-#define HELPER_COUNTERS		"/sys/kernel/debug/kvm_irqroute/"
 
 #define MAX_CPUS			4
 #define NR_IRQFDS		4
@@ -251,31 +248,6 @@ static u64 nr_bound_vms;
 /* The table that both twins have, by GSI. */
 static struct kvm_irq_routing_entry current_routes[MAX_ROUTES];
 
-static void write_parameter(const char *name, const char *value)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), HELPER_PARAMETERS "%s", name);
-	fd = open(path, O_WRONLY);
-	TEST_ASSERT(fd >= 0 && write(fd, value, strlen(value)) == strlen(value),
-		    "Cannot write '%s' to %s", value, path);
-	close(fd);
-}
-
-static u64 read_counter(const char *name)
-{
-	char path[128];
-	u64 value;
-	FILE *file;
-
-	snprintf(path, sizeof(path), HELPER_COUNTERS "%s", name);
-	file = fopen(path, "r");
-	TEST_ASSERT(file && fscanf(file, "%lu", &value) == 1, "Cannot read %s", path);
-	fclose(file);
-	return value;
-}
-
 static size_t memory_size(struct twin *twin)
 {
 	return memslot2region(twin->vm, 0)->region.memory_size;
@@ -286,7 +258,7 @@ static void twin_make(struct twin *twin)
 	struct irq_cpu cpu;
 	int i;
 
-	write_parameter("mode", "c");
+	helper_write_parameter("mode", "c");
 	twin->vm = vm_create(MAX_CPUS);
 	for (i = 0; i < MAX_CPUS; i++) {
 		irq_cpu_create(&cpu, twin->vm, i);
@@ -308,8 +280,8 @@ static void twin_open(struct twin *twin, const struct handler *handler)
 {
 	int i;
 
-	write_parameter("mode", handler->mode);
-	write_parameter("parity", handler->parity);
+	helper_write_parameter("mode", handler->mode);
+	helper_write_parameter("parity", handler->parity);
 	kvm_vm_restart(twin->vm);
 	nr_bound_vms += handler->bound;
 
@@ -1671,7 +1643,7 @@ int main(int argc, char *argv[])
 		}
 	}
 
-	TEST_REQUIRE(!access(HELPER_PARAMETERS "mode", W_OK));
+	TEST_REQUIRE(helper_is_loaded());
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
 
@@ -1684,11 +1656,11 @@ int main(int argc, char *argv[])
 	signal(SIGALRM, bail_out);
 	for (i = 0; i < 2; i++)
 		twin_make(&twins[i]);
-	bound_before = read_counter("vms_total");
-	scans_before = read_counter("scans");
-	deliveries_before = read_counter("sint_deliveries");
-	acks_before = read_counter("sint_acks");
-	verify_before = read_counter("differences");
+	bound_before = helper_read_counter("vms_total");
+	scans_before = helper_read_counter("scans");
+	deliveries_before = helper_read_counter("sint_deliveries");
+	acks_before = helper_read_counter("sint_acks");
+	verify_before = helper_read_counter("differences");
 
 	ksft_print_header();
 	ksft_set_plan(3);
@@ -1706,14 +1678,14 @@ int main(int argc, char *argv[])
 			break;
 	}
 	alarm(0);
-	write_parameter("mode", "rust");
-	write_parameter("parity", "0");
+	helper_write_parameter("mode", "rust");
+	helper_write_parameter("parity", "0");
 
-	bound = read_counter("vms_total") - bound_before;
-	scans = read_counter("scans") - scans_before;
-	deliveries = read_counter("sint_deliveries") - deliveries_before;
-	acks = read_counter("sint_acks") - acks_before;
-	verify = read_counter("differences") - verify_before;
+	bound = helper_read_counter("vms_total") - bound_before;
+	scans = helper_read_counter("scans") - scans_before;
+	deliveries = helper_read_counter("sint_deliveries") - deliveries_before;
+	acks = helper_read_counter("sint_acks") - acks_before;
+	verify = helper_read_counter("differences") - verify_before;
 
 	ksft_test_result(!differences, "twins_agree\n");
 	ksft_print_msg("helper: VMs %lu, scans %lu, SINT deliveries %lu, SINT acks %lu\n",

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The module under test, where a program binds VMs to C and to Rust itself.
+ */
+#ifndef SELFTEST_KVM_HELPER_H
+#define SELFTEST_KVM_HELPER_H
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "test_util.h"
+
+#define HELPER_PARAMETERS	"/sys/module/kvm_irqroute/parameters/"
+#define HELPER_COUNTERS		"/sys/kernel/debug/kvm_irqroute/"
+
+static inline bool helper_is_loaded(void)
+{
+	return !access(HELPER_PARAMETERS "mode", W_OK);
+}
+
+/* Sets a parameter for the VMs that are created from now on. */
+static inline void helper_write_parameter(const char *name, const char *value)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), HELPER_PARAMETERS "%s", name);
+	fd = open(path, O_WRONLY);
+	TEST_ASSERT(fd >= 0 && write(fd, value, strlen(value)) == strlen(value),
+		    "Cannot write '%s' to %s", value, path);
+	close(fd);
+}
+
+static inline u64 helper_read_counter(const char *name)
+{
+	char path[128];
+	u64 value;
+	FILE *file;
+
+	snprintf(path, sizeof(path), HELPER_COUNTERS "%s", name);
+	file = fopen(path, "r");
+	TEST_ASSERT(file && fscanf(file, "%lu", &value) == 1, "Cannot read %s", path);
+	fclose(file);
+	return value;
+}
+
+#endif /* SELFTEST_KVM_HELPER_H */
