@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154
 #
-# Results of KVM selftests that guest/tests ran, as lines for tools/testing/check.
+# Results of what guest/tests and guest/stress ran, as lines for tools/testing/check.
 # Sourced by lanes, after vm/lib.sh; all of it works below the lane's folder $log.
 
 # take_apart MODE FILE: leaves one file per test of FILE, one with its status, and
@@ -37,6 +37,19 @@ results()
 			grep -q '^not ok' <<<"$leaves" || echo "not ok $test(status:$status) $name.log" ;;
 		esac
 	done
+}
+
+# stress PREFIX SECONDS KILLS ROUNDS: runs guest/stress on the kernel KDIR with HELPER.
+stress()
+{
+	local file=$log/$1stress.log status=0
+
+	"$VM/run" --mem 4G --timeout 3600 -- "$TOP/tools/testing/lanes/guest/stress" \
+		"$BUILD/selftests/x86/irq_routing_stress" "${HELPER:-$MODULE}" "${@:2}" \
+		>"$file" 2>&1 || status=$?
+	awk -v prefix="$1" -v log_file="$file" -f "$TOP/tools/testing/lanes/ktap.awk" "$file"
+	# A failed test explains the status, but one that was cut off does not.
+	[ $status -eq 0 ] || grep -q '^not ok' "$file" || echo "not ok $1run(status:$status) $file"
 }
 
 # expect MODE COUNTER OPERATOR VALUE
