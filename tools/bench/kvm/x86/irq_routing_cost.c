@@ -1,0 +1,563 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What interrupt routes cost, in instructions that the host's kernel and this
+ * program execute, with KVM's C and with kvm_irqroute.
+ *
+ * The VM that this runs in has to have a TSC that counts instructions (QEMU's
+ * -icount shift=0).  Each figure is a median, with C and Rust taking turns, so
+ * that the timer tick that some of the rounds catch does not show.
+ */
+#include <sys/eventfd.h>
+
+#include "alloc_trace.h"
+#include "hyperv.h"
+#include "sides.h"
+
+#define MAX_ROUTES		4096
+#define NR_PINS			24
+#define NR_SINTS		16
+#define MAX_VCPUS		1024
+
+#define NR_ROUNDS		11
+
+static u64 clock_cost;
+
+static inline u64 count(void)
+{
+	u32 low, high;
+
+	asm volatile("lfence; rdtsc; lfence" : "=a"(low), "=d"(high) :: "memory");
+	return (u64)high << 32 | low;
+}
+
+/* How many instructions @_what takes. */
+#define COST_OF(_what)				\
+({						\
+	u64 start = count();			\
+						\
+	_what;					\
+	count() - start - clock_cost;		\
+})
+
+/* Dies unless the clock counts instructions, one by one. */
+static void check_clock(void)
+{
+	const u64 nr = 100000;
+	u64 costs[NR_ROUNDS];
+	u64 left;
+	u32 i;
+
+	for (i = 0; i < NR_ROUNDS; i++)
+		costs[i] = COST_OF();
+	clock_cost = median(costs, NR_ROUNDS);
+
+	for (i = 0; i < NR_ROUNDS; i++) {
+		left = nr;
+		costs[i] = COST_OF(asm volatile("1: dec %0; jnz 1b" : "+r"(left)));
+	}
+	TEST_ASSERT(llabs((s64)(median(costs, NR_ROUNDS) - 2 * nr)) < nr / 1000,
+		    "A loop of %lu instructions counts as %lu: run this with --icount",
+		    2 * nr, costs[NR_ROUNDS / 2]);
+}
+
+/*
+ * Measures @_what, which may use the round and the side it is for, in turns.  The
+ * first round warms up.
+ */
+#define COMPARE(_case, _parameters, _unit, _round, _side, _what)		\
+do {										\
+	u64 figures[NR_SIDES][NR_ROUNDS + 1];					\
+	enum side _side;							\
+	u32 _round;								\
+										\
+	for (_round = 0; _round <= NR_ROUNDS; _round++)				\
+		for_each_side(_side)						\
+			figures[_side][_round] = (_what);			\
+	print_figure(_case, _parameters, _unit, median(figures[C] + 1, NR_ROUNDS),	\
+		     median(figures[RUST] + 1, NR_ROUNDS));			\
+} while (0)
+
+#define COMPARE_COST(_case, _parameters, _round, _side, _what)			\
+	COMPARE(_case, _parameters, "instructions", _round, _side, COST_OF(_what))
+
+static struct kvm_vm *create_split(u32 nr_vcpus, u64 nr_reserved_pins)
+{
+	struct kvm_vm *vm = vm_create_split(nr_vcpus, nr_reserved_pins);
+
+	vm_enable_cap(vm, KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS |
+					      KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK);
+	return vm;
+}
+
+/*
+ * Tables come in pairs that differ in what an update changes; rounds go to and fro.
+ * Routes of pins are level-triggered, all others are edge-triggered.
+ */
+enum change { UNCHANGED, EDGE, LEVEL, LEVEL_BROADCAST, ALL };
+
+static const char *const change_names[] = {
+	[UNCHANGED] = "none",
+	[EDGE] = "edge",
+	[LEVEL] = "level",
+	[LEVEL_BROADCAST] = "level-broadcast",
+	[ALL] = "all",
+};
+
+#define VECTOR(_i)		(FIRST_IRQ_VECTOR + (_i) % 0xc0)
+
+struct pair {
+	struct kvm_irq_routing *tables[2];
+};
+
+static void pair_free(struct pair *pair)
+{
+	free(pair->tables[0]);
+	free(pair->tables[1]);
+}
+
+/*
+ * A table too small to have a route besides those of pins gets one in place of its
+ * last one.
+ */
+static struct pair pair_new(u32 nr, enum change change)
+{
+	const u32 edge = change == EDGE ? max(nr - 1, (u32)NR_PINS) : nr - 1;
+	struct pair pair;
+	u32 i, version;
+
+	for (version = 0; version < 2; version++) {
+		pair.tables[version] = table_new(nr);
+		for (i = 0; i < nr; i++) {
+			u32 gsi = i == nr - 1 ? edge : i;
+			bool changes = change == ALL ||
+				       (change == EDGE && i == nr - 1) ||
+				       (change >= LEVEL && i == 0);
+			struct msi msi = {
+				.dest = change == LEVEL_BROADCAST && i == 0 ? X2APIC_BROADCAST : 0,
+				.vector = VECTOR(i + (changes && version)),
+				.level = gsi < NR_PINS,
+			};
+
+			pair.tables[version]->entries[i] = msi_route(gsi, msi);
+		}
+	}
+	return pair;
+}
+
+static void measure_updates(void)
+{
+	static const u32 sizes[] = { 1, 24, 256, 1024, MAX_ROUTES };
+	static const enum change changes[] = { UNCHANGED, EDGE, LEVEL, ALL };
+	struct kvm_vm *vms[NR_SIDES];
+	enum side side;
+	int i, j;
+
+	for_each_side(side) {
+		vms[side] = CREATE_ON(side, create_split(1, NR_PINS));
+		exiting_vcpu_add(vms[side], 0);
+	}
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (j = 0; j < ARRAY_SIZE(changes); j++) {
+			struct pair pair = pair_new(sizes[i], changes[j]);
+
+			COMPARE_COST("update", PARAMETERS("routes=%u changed=%s", sizes[i],
+							  change_names[changes[j]]),
+				     round, s, table_set(vms[s], pair.tables[round % 2]));
+			pair_free(&pair);
+		}
+	}
+	for_each_side(side)
+		kvm_vm_free(vms[side]);
+}
+
+/*
+ * The first pin's route goes to vCPU 0 in one table at least, which makes vCPU 0 scan
+ * after either update; the scan after the second one counts.
+ */
+enum matching { NONE, ONE, EVERY };
+
+static const char *const matching_names[] = { "none", "one", "all" };
+
+static struct pair scan_pair_new(u32 nr_pins, enum matching matching)
+{
+	struct pair pair;
+	u32 i, version;
+
+	for (version = 0; version < 2; version++) {
+		pair.tables[version] = table_new(max(nr_pins, 1u));
+		for (i = 0; i < max(nr_pins, 1u); i++) {
+			bool matches = matching == EVERY ||
+				       (i == 0 && (matching == ONE || version == 0));
+
+			pair.tables[version]->entries[i] =
+				msi_route(i, LEVEL_MSI(!matches, VECTOR(i + (i == 0 && version))));
+		}
+	}
+	return pair;
+}
+
+/* How much more the first KVM_RUN after an update costs than the next one. */
+static u64 scan_cost(struct kvm_vm *vm, struct kvm_vcpu *vcpu, struct pair *pair)
+{
+	u64 with, without;
+	u32 version;
+
+	for (version = 0; version < 2; version++) {
+		table_set(vm, pair->tables[version]);
+		with = COST_OF(vcpu_run(vcpu));
+		without = COST_OF(vcpu_run(vcpu));
+	}
+	return with > without ? with - without : 0;
+}
+
+static void measure_scans(void)
+{
+	static const u32 windows[] = { 0, 24, 240, 1024, MAX_ROUTES };
+	struct kvm_vcpu *vcpus[NR_SIDES];
+	struct kvm_vm *vms[NR_SIDES];
+	enum matching matching;
+	enum side side;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(windows); i++) {
+		for_each_side(side) {
+			vms[side] = CREATE_ON(side, create_split(2, windows[i]));
+			vcpus[side] = exiting_vcpu_add(vms[side], 0);
+			exiting_vcpu_add(vms[side], 1);
+		}
+		for (matching = NONE; matching <= EVERY; matching++) {
+			struct pair pair = scan_pair_new(windows[i], matching);
+
+			COMPARE("scan", PARAMETERS("reserved=%u matching=%s", windows[i],
+						   matching_names[matching]),
+				"instructions", round, s, scan_cost(vms[s], vcpus[s], &pair));
+			pair_free(&pair);
+		}
+		for_each_side(side)
+			kvm_vm_free(vms[side]);
+	}
+}
+
+/*
+ * Whether a vCPU was asked to scan shows in its next KVM_RUN, on C and Rust alike:
+ * it costs more than the one before.  The least that a scan can cost is this; all
+ * else that a KVM_RUN does is the same each time, ticks aside.
+ */
+#define LEAST_SCAN		32
+#define NR_KICK_ROUNDS		5
+
+struct kicks {
+	u64 update, asked;
+};
+
+static struct kicks measure_kicks_of(struct kvm_vm *vm, struct kvm_vcpu **vcpus, u32 nr,
+				     struct pair *pair)
+{
+	static u64 before[MAX_VCPUS][NR_KICK_ROUNDS], after[MAX_VCPUS][NR_KICK_ROUNDS];
+	u64 updates[NR_KICK_ROUNDS];
+	struct kicks kicks = {};
+	u32 i, round;
+
+	table_set(vm, pair->tables[1]);
+	for (i = 0; i < nr; i++)
+		vcpu_run(vcpus[i]);
+
+	for (round = 0; round < NR_KICK_ROUNDS; round++) {
+		for (i = 0; i < nr; i++)
+			before[i][round] = COST_OF(vcpu_run(vcpus[i]));
+		updates[round] = COST_OF(table_set(vm, pair->tables[round % 2]));
+		for (i = 0; i < nr; i++)
+			after[i][round] = COST_OF(vcpu_run(vcpus[i]));
+	}
+	kicks.update = median(updates, NR_KICK_ROUNDS);
+	for (i = 0; i < nr; i++)
+		kicks.asked += median(after[i], NR_KICK_ROUNDS) >=
+			       median(before[i], NR_KICK_ROUNDS) + LEAST_SCAN;
+	return kicks;
+}
+
+static void measure_kicks(void)
+{
+	static const u32 crowds[] = { 2, 64, 256, MAX_VCPUS };
+	static const enum change changes[] = { UNCHANGED, EDGE, LEVEL, LEVEL_BROADCAST };
+	static struct kvm_vcpu *vcpus[NR_SIDES][MAX_VCPUS];
+	struct kicks kicks[NR_SIDES];
+	struct kvm_vm *vms[NR_SIDES];
+	enum side side;
+	u32 i, j, id;
+
+	for (i = 0; i < ARRAY_SIZE(crowds); i++) {
+		fprintf(stderr, "kicks: making %u vCPUs twice\n", crowds[i]);
+		for_each_side(side) {
+			vms[side] = CREATE_ON(side, create_split(crowds[i], NR_PINS));
+			for (id = 0; id < crowds[i]; id++)
+				vcpus[side][id] = exiting_vcpu_add(vms[side], id);
+		}
+		for (j = 0; j < ARRAY_SIZE(changes); j++) {
+			struct pair pair = pair_new(2 * NR_PINS, changes[j]);
+			const char *parameters = PARAMETERS("vcpus=%u changed=%s", crowds[i],
+							    change_names[changes[j]]);
+
+			for_each_side(side)
+				kicks[side] = measure_kicks_of(vms[side], vcpus[side], crowds[i],
+							       &pair);
+			print_figure("asked-to-scan", parameters, "vCPUs", kicks[C].asked,
+				     kicks[RUST].asked);
+			print_figure("update-of-crowd", parameters, "instructions",
+				     kicks[C].update, kicks[RUST].update);
+			pair_free(&pair);
+		}
+		for_each_side(side)
+			kvm_vm_free(vms[side]);
+	}
+}
+
+/* A vCPU that takes interrupts, and its local APIC while none is pending. */
+struct target {
+	struct kvm_vcpu *vcpu;
+	struct kvm_lapic_state idle;
+};
+
+static void target_init(struct target *target, struct kvm_vcpu *vcpu)
+{
+	u32 *spiv = (u32 *)(target->idle.regs + APIC_SPIV);
+
+	target->vcpu = vcpu;
+	vcpu_ioctl(vcpu, KVM_GET_LAPIC, &target->idle);
+	*spiv |= APIC_SPIV_APIC_ENABLED;
+}
+
+/* What is pending already would not be delivered again. */
+static void target_clear(struct target *target)
+{
+	vcpu_ioctl(target->vcpu, KVM_SET_LAPIC, &target->idle);
+}
+
+static u64 line_cost(struct kvm_vm *vm, struct target *target, u32 gsi)
+{
+	target_clear(target);
+	return COST_OF(raise_gsi(vm, gsi));
+}
+
+static u64 irqfd_cost(int fd, struct target *target)
+{
+	target_clear(target);
+	return COST_OF(TEST_ASSERT_EQ(eventfd_write(fd, 1), 0));
+}
+
+/*
+ * SINT routes to the last vCPU, whose VP index is its own index, or that of the first
+ * one.  An in-kernel I/O APIC, so that no update is about scans.
+ */
+static struct kvm_vm *create_with_synics(u32 nr_vcpus, bool reversed, struct target *target)
+{
+	struct kvm_vm *vm = vm_create(nr_vcpus);
+	struct kvm_vcpu *vcpu = NULL;
+	u32 i;
+
+	for (i = 0; i < nr_vcpus; i++) {
+		vcpu = __vm_vcpu_add(vm, i);
+		vcpu_enable_cap(vcpu, KVM_CAP_HYPERV_SYNIC2, 0);
+		if (reversed)
+			vcpu_set_msr(vcpu, HV_X64_MSR_VP_INDEX, nr_vcpus - 1 - i);
+	}
+	for (i = 0; i < NR_SINTS; i++)
+		vcpu_set_msr(vcpu, HV_X64_MSR_SINT0 + i, FIRST_IRQ_VECTOR + i);
+	target_init(target, vcpu);
+	return vm;
+}
+
+static struct pair sint_pair_new(u32 vp_index)
+{
+	struct pair pair;
+	u32 i, version;
+
+	for (version = 0; version < 2; version++) {
+		pair.tables[version] = table_new(NR_SINTS);
+		for (i = 0; i < NR_SINTS; i++)
+			pair.tables[version]->entries[i] =
+				sint_route(NR_PINS + i, vp_index, (i + version) % NR_SINTS);
+	}
+	return pair;
+}
+
+static void measure_sints(void)
+{
+	static const u32 crowds[] = { 2, 256, MAX_VCPUS };
+	struct target targets[NR_SIDES];
+	struct kvm_vm *vms[NR_SIDES];
+	enum side side;
+	u32 i, reversed;
+
+	for (i = 0; i < ARRAY_SIZE(crowds); i++) {
+		for (reversed = 0; reversed < 2; reversed++) {
+			struct pair pair = sint_pair_new(reversed ? 0 : crowds[i] - 1);
+			const char *parameters = PARAMETERS("vcpus=%u vp-index=%s", crowds[i],
+							    reversed ? "reversed" : "same");
+
+			fprintf(stderr, "sint: making %u SynICs twice\n", crowds[i]);
+			for_each_side(side)
+				vms[side] = CREATE_ON(side, create_with_synics(crowds[i], reversed,
+									       &targets[side]));
+			COMPARE_COST("sint-update", parameters, round, s,
+				     table_set(vms[s], pair.tables[round % 2]));
+			COMPARE("sint-delivery", parameters, "instructions", round, s,
+				line_cost(vms[s], &targets[s], NR_PINS));
+			for_each_side(side)
+				kvm_vm_free(vms[side]);
+			pair_free(&pair);
+		}
+	}
+}
+
+static int irqfd_new(struct kvm_vm *vm, u32 gsi)
+{
+	int fd = kvm_new_eventfd();
+
+	kvm_assign_irqfd(vm, gsi, fd);
+	return fd;
+}
+
+static void measure_irqfds(void)
+{
+	static const struct {
+		const char *name;
+		struct kvm_irq_routing_entry route;
+	} kinds[] = {
+		{ "msi", { .type = KVM_IRQ_ROUTING_MSI } },
+		{ "sint", { .type = KVM_IRQ_ROUTING_HV_SINT } },
+	};
+	struct target targets[NR_SIDES];
+	struct kvm_vm *vms[NR_SIDES];
+	int fds[NR_SIDES];
+	enum side side;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		for_each_side(side) {
+			struct kvm_irq_routing *table = table_new(1);
+
+			vms[side] = CREATE_ON(side, create_with_synics(2, false, &targets[side]));
+			table->entries[0] = kinds[i].route.type == KVM_IRQ_ROUTING_MSI ?
+					    msi_route(NR_PINS, EDGE_MSI(1, FIRST_IRQ_VECTOR)) :
+					    sint_route(NR_PINS, 1, 0);
+			table_set(vms[side], table);
+			free(table);
+			fds[side] = irqfd_new(vms[side], NR_PINS);
+		}
+		COMPARE("irqfd", PARAMETERS("route=%s", kinds[i].name), "instructions", round, s,
+			irqfd_cost(fds[s], &targets[s]));
+		for_each_side(side) {
+			kvm_vm_free(vms[side]);
+			close(fds[side]);
+		}
+	}
+}
+
+/* A VM with a split irqchip and a table, but no memory and no vCPU. */
+static void measure_vm_lifetime(void)
+{
+	struct pair pair = pair_new(2 * NR_PINS, UNCHANGED);
+	u64 create[NR_SIDES][NR_ROUNDS + 1], destroy[NR_SIDES][NR_ROUNDS + 1];
+	int kvm_fd = open_kvm_dev_path_or_exit();
+	enum side side;
+	u32 round;
+	int fd;
+
+	for (round = 0; round <= NR_ROUNDS; round++) {
+		for_each_side(side) {
+			struct kvm_enable_cap split = {
+				.cap = KVM_CAP_SPLIT_IRQCHIP,
+				.args[0] = NR_PINS,
+			};
+
+			helper_set_mode(side);
+			create[side][round] = COST_OF(fd = ioctl(kvm_fd, KVM_CREATE_VM, 0));
+			TEST_ASSERT(fd >= 0, "KVM_CREATE_VM: errno %d", errno);
+			TEST_ASSERT_EQ(ioctl(fd, KVM_ENABLE_CAP, &split), 0);
+			TEST_ASSERT_EQ(ioctl(fd, KVM_SET_GSI_ROUTING, pair.tables[0]), 0);
+			destroy[side][round] = COST_OF(close(fd));
+		}
+	}
+	print_figure("vm-create", "", "instructions", median(create[C] + 1, NR_ROUNDS),
+		     median(create[RUST] + 1, NR_ROUNDS));
+	print_figure("vm-destroy", "", "instructions", median(destroy[C] + 1, NR_ROUNDS),
+		     median(destroy[RUST] + 1, NR_ROUNDS));
+	close(kvm_fd);
+	pair_free(&pair);
+}
+
+/* The first table of each size fills what allocators keep at hand. */
+static u64 table_bytes(struct kvm_vm *vm, struct kvm_irq_routing *table)
+{
+	struct kvm_irq_routing empty = {};
+	u64 bytes;
+
+	table_set(vm, table);
+	table_set(vm, &empty);
+	alloc_trace_start();
+	table_set(vm, table);
+	bytes = alloc_trace_stop();
+	table_set(vm, &empty);
+	return bytes;
+}
+
+static void measure_memory(void)
+{
+	static const u32 sizes[] = { 1, 24, 256, MAX_ROUTES };
+	u64 bytes[NR_SIDES];
+	enum side side;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct pair pair = pair_new(sizes[i], UNCHANGED);
+
+		for_each_side(side) {
+			struct kvm_vm *vm = CREATE_ON(side, create_split(1, NR_PINS));
+
+			bytes[side] = table_bytes(vm, pair.tables[0]);
+			kvm_vm_free(vm);
+		}
+		print_figure("table-memory", PARAMETERS("routes=%u", sizes[i]), "bytes", bytes[C],
+			     bytes[RUST]);
+		pair_free(&pair);
+	}
+}
+
+static const struct {
+	const char *name;
+	void (*measure)(void);
+} groups[] = {
+	{ "memory", measure_memory },
+	{ "update", measure_updates },
+	{ "scan", measure_scans },
+	{ "irqfd", measure_irqfds },
+	{ "vm", measure_vm_lifetime },
+	{ "sint", measure_sints },
+	{ "kicks", measure_kicks },
+};
+
+/* Measures the groups that are named, or all. */
+int main(int argc, char *argv[])
+{
+	int i, j;
+
+	TEST_REQUIRE(!access(HELPER_MODE, W_OK));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_VP_INDEX));
+	TEST_REQUIRE(kvm_check_cap(KVM_CAP_MAX_VCPUS) >= MAX_VCPUS);
+
+	raise_file_limit();
+	check_clock();
+	print_kernel_and_cpu();
+	for (i = 0; i < ARRAY_SIZE(groups); i++) {
+		bool wanted = argc == 1;
+
+		for (j = 1; j < argc; j++)
+			wanted |= !strcmp(argv[j], groups[i].name);
+		if (wanted)
+			groups[i].measure();
+	}
+	return 0;
+}
