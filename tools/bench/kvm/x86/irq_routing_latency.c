@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What an update of edge routes costs those who have nothing to do with it: exits
+ * of vCPUs that are in the guest, and the time that the update waits for them.
+ *
+ * Two vCPUs stay in their guest, and a third CPU updates.  KVM kicks a vCPU by a
+ * function call IPI to the CPU that it runs on, so that these count kicks.  vCPUs exit
+ * for ticks of the host too, so what they do while nothing is updated is counted next
+ * to what they do during updates.
+ */
+#include <pthread.h>
+#include <time.h>
+
+#include "sides.h"
+
+#define NR_VCPUS		2
+#define NR_PINS			24
+#define NR_ROUTES		(NR_PINS + 40)
+
+#define NR_TURNS		10
+#define NR_UPDATES		100	/* in a turn */
+
+static bool guest_stop;
+static bool guest_runs[NR_VCPUS];
+
+static void guest_stays(u32 id)
+{
+	x2apic_enable();
+	for (;;) {
+		WRITE_ONCE(guest_runs[id], true);
+		/* PAUSE could exit. */
+		while (!READ_ONCE(guest_stop))
+			asm volatile("nop");
+		asm volatile("outb %%al, %0" :: "i"(EXIT_PORT));
+	}
+}
+
+static u64 now(void)
+{
+	struct timespec ts;
+
+	TEST_ASSERT_EQ(clock_gettime(CLOCK_MONOTONIC, &ts), 0);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+struct crowd {
+	struct kvm_vm *vm;
+	struct kvm_vcpu *vcpus[NR_VCPUS];
+	u64 latencies[NR_TURNS * NR_UPDATES];
+	u64 kicks, exits_updating, exits_idle;
+};
+
+static struct crowd *crowd_new(void)
+{
+	struct crowd *crowd = calloc(1, sizeof(*crowd));
+	u32 id;
+
+	TEST_ASSERT(crowd, "Insufficient memory");
+	crowd->vm = vm_create_split(NR_VCPUS, NR_PINS);
+	for (id = 0; id < NR_VCPUS; id++) {
+		crowd->vcpus[id] = vm_vcpu_add(crowd->vm, id, guest_stays);
+		vcpu_args_set(crowd->vcpus[id], 1, id);
+	}
+	return crowd;
+}
+
+static u64 exits(struct crowd *crowd)
+{
+	u64 sum = 0;
+	u32 id;
+
+	for (id = 0; id < NR_VCPUS; id++)
+		sum += vcpu_get_stat(crowd->vcpus[id], exits);
+	return sum;
+}
+
+/* Function call IPIs to the CPUs that vCPUs are pinned to. */
+static u64 call_ipis(void)
+{
+	FILE *file = fopen("/proc/interrupts", "r");
+	u64 sum = 0;
+	char line[512];
+	u32 cpu;
+
+	TEST_ASSERT(file, "Cannot read /proc/interrupts");
+	while (fgets(line, sizeof(line), file)) {
+		char *value = strstr(line, "CAL:");
+
+		if (!value)
+			continue;
+		value += strlen("CAL:");
+		for (cpu = 0; cpu < NR_VCPUS; cpu++)
+			sum += strtoull(value, &value, 10);
+	}
+	fclose(file);
+	return sum;
+}
+
+static void *vcpu_thread(void *arg)
+{
+	struct kvm_vcpu *vcpu = arg;
+
+	pin_self_to_cpu(vcpu->id);
+	vcpu_run(vcpu);
+	TEST_ASSERT_KVM_EXIT_REASON(vcpu, KVM_EXIT_IO);
+	return NULL;
+}
+
+static void set_guest_stop(struct kvm_vm *vm, bool stop)
+{
+	guest_stop = stop;
+	sync_global_to_guest(vm, guest_stop);
+}
+
+/* One turn: as many updates as that, each followed by as much time without one. */
+static void take_turn(struct crowd *crowd, struct kvm_irq_routing *tables[2], u64 *latencies)
+{
+	pthread_t threads[NR_VCPUS];
+	u64 start, before, ipis;
+	u32 id, i;
+
+	memset(guest_runs, 0, sizeof(guest_runs));
+	sync_global_to_guest(crowd->vm, guest_runs);
+	set_guest_stop(crowd->vm, false);
+	for (id = 0; id < NR_VCPUS; id++)
+		TEST_ASSERT_EQ(pthread_create(&threads[id], NULL, vcpu_thread, crowd->vcpus[id]), 0);
+	do {
+		sync_global_from_guest(crowd->vm, guest_runs);
+	} while (!guest_runs[0] || !guest_runs[1]);
+
+	ipis = call_ipis();
+	for (i = 0; i < NR_UPDATES; i++) {
+		before = exits(crowd);
+		start = now();
+		table_set(crowd->vm, tables[i % 2]);
+		latencies[i] = now() - start;
+		crowd->exits_updating += exits(crowd) - before;
+
+		before = exits(crowd);
+		for (start = now(); now() - start < latencies[i];)
+			;
+		crowd->exits_idle += exits(crowd) - before;
+	}
+	crowd->kicks += call_ipis() - ipis;
+
+	set_guest_stop(crowd->vm, true);
+	for (id = 0; id < NR_VCPUS; id++)
+		TEST_ASSERT_EQ(pthread_join(threads[id], NULL), 0);
+}
+
+int main(int argc, char *argv[])
+{
+	static const struct {
+		const char *name;
+		u32 thousandths;
+	} quantiles[] = {
+		{ "min", 0 }, { "median", 500 }, { "p90", 900 }, { "p99", 990 }, { "max", 1000 },
+	};
+	const u32 nr = NR_TURNS * NR_UPDATES;
+	struct kvm_irq_routing *tables[2];
+	struct crowd *crowds[NR_SIDES];
+	enum side side;
+	u32 i, turn;
+
+	TEST_REQUIRE(!access(HELPER_MODE, W_OK));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_BINARY_STATS_FD));
+	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) > NR_VCPUS);
+
+	print_kernel_and_cpu();
+	pin_self_to_cpu(NR_VCPUS);
+	for (i = 0; i < 2; i++) {
+		u32 gsi;
+
+		tables[i] = table_new(NR_ROUTES);
+		for (gsi = 0; gsi < NR_ROUTES; gsi++)
+			tables[i]->entries[gsi] = msi_route(gsi, (struct msi){
+				.vector = FIRST_IRQ_VECTOR + gsi + (gsi >= NR_PINS && i),
+				.level = gsi < NR_PINS,
+			});
+	}
+	for_each_side(side) {
+		crowds[side] = CREATE_ON(side, crowd_new());
+		table_set(crowds[side]->vm, tables[1]);
+	}
+	for (turn = 0; turn < NR_TURNS; turn++) {
+		for_each_side(side)
+			take_turn(crowds[side], tables, crowds[side]->latencies + turn * NR_UPDATES);
+		fprintf(stderr, "%u of %u updates\n", (turn + 1) * NR_UPDATES, nr);
+	}
+
+	print_figure("kicks-of-running-vcpus", PARAMETERS("updates=%u", nr), "IPIs",
+		     crowds[C]->kicks, crowds[RUST]->kicks);
+	print_figure("exits-of-running-vcpus", PARAMETERS("while=updating updates=%u", nr), "exits",
+		     crowds[C]->exits_updating, crowds[RUST]->exits_updating);
+	print_figure("exits-of-running-vcpus", PARAMETERS("while=idle updates=%u", nr), "exits",
+		     crowds[C]->exits_idle, crowds[RUST]->exits_idle);
+	for_each_side(side)
+		sort_u64(crowds[side]->latencies, nr);
+	for (i = 0; i < ARRAY_SIZE(quantiles); i++) {
+		u32 at = min(quantiles[i].thousandths * nr / 1000, nr - 1);
+
+		print_figure("update-latency", PARAMETERS("quantile=%s", quantiles[i].name), "ns",
+			     crowds[C]->latencies[at], crowds[RUST]->latencies[at]);
+	}
+	for_each_side(side) {
+		kvm_vm_free(crowds[side]->vm);
+		free(crowds[side]);
+	}
+	return 0;
+}
