@@ -19,7 +19,6 @@
 #define MAX_VCPUS		1024
 
 #define NR_ROUNDS		11
-#define SETTLE_US		1700	/* no divisor of a tick */
 
 static u64 clock_cost;
 
@@ -65,11 +64,15 @@ static void check_clock(void)
 
 /*
  * An update leaves work behind for a kernel thread, such as the end of its grace period.
- * Lets that finish, so that it is not counted with what comes next.
+ * Lets that finish, so that it is not counted with what comes next, and then begins at
+ * another distance from the next tick than the last time.
  */
 static void settle(void)
 {
-	usleep(SETTLE_US);
+	static u32 distance_us;
+
+	distance_us = (distance_us + 617) % 4000;
+	usleep(1000 + distance_us);
 }
 
 /*
