@@ -1,0 +1,330 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Turns figures into results.json, a table, a chart, and a verdict on the targets.
+
+usage: report.py FOLDER FIGURES...
+
+FIGURES are what the programs in kvm/x86/ print. Fails if Rust misses a target.
+"""
+
+import json
+import math
+import pathlib
+import sys
+from dataclasses import dataclass
+from typing import Callable
+
+import matplotlib
+
+matplotlib.use("svg")
+# The same figures give the same file.
+matplotlib.rcParams["svg.hashsalt"] = "kvm_irqroute"
+import matplotlib.pyplot as plt
+
+COMMAND = "make bench"
+
+# What may differ from run to run, and is no difference between C and Rust either.
+NOISE = 0.01
+
+
+@dataclass
+class Figure:
+    case: str
+    parameters: dict
+    unit: str
+    c: int
+    rust: int
+
+    @property
+    def ratio(self):
+        return round(self.rust / self.c, 4) if self.c else None
+
+    def title(self):
+        return " ".join([self.case, *(f"{k}={v}" for k, v in self.parameters.items())])
+
+    def json(self):
+        return {
+            "case": self.case,
+            "parameters": self.parameters,
+            "unit": self.unit,
+            "c": self.c,
+            "rust": self.rust,
+            "ratio": self.ratio,
+        }
+
+
+def value(text):
+    return int(text) if text.isdecimal() else text
+
+
+def read(path, header):
+    """Returns the figures of a file, and adds to the header what it says of itself."""
+    figures, about = [], {}
+
+    for line in path.read_text().splitlines():
+        kind, *fields = line.split("\t")
+        if kind == "about":
+            about[fields[0]] = fields[1]
+        elif kind == "figure":
+            case, parameters, unit, c, rust = fields
+            parameters = dict(p.split("=") for p in parameters.split())
+            parameters = {name: value(text) for name, text in parameters.items()}
+            figures.append(Figure(case, parameters, unit, int(c), int(rust)))
+    accel = "TCG" if "TCG" in about["cpu"] else "KVM"
+    header["kernel"] = about["kernel"]
+    header.setdefault("cpu", {})[path.stem] = about["cpu"]
+    header.setdefault("accel", {})[path.stem] = f"{accel}, vm/run {about['vm']}"
+    return figures
+
+
+class Figures(list):
+    def of(self, case, **parameters):
+        """The figures of a case that have at least these parameters."""
+        found = [
+            f
+            for f in self
+            if f.case == case and all(f.parameters[k] == v for k, v in parameters.items())
+        ]
+        if not found:
+            raise SystemExit(f"error: no figure of {case} {parameters}")
+        return found
+
+    def one(self, case, **parameters):
+        (figure,) = self.of(case, **parameters)
+        return figure
+
+
+@dataclass
+class Target:
+    """Rust's side of some figures, and what each of them may be at most."""
+
+    name: str
+    limits: Callable  # figures -> iterable of (figure, limit)
+
+
+def at_most(limit, *selections):
+    """A number."""
+    return lambda figures: [
+        (f, limit) for case, parameters in selections for f in figures.of(case, **parameters)
+    ]
+
+
+def at_most_c(*selections):
+    return lambda figures: [
+        (f, f.c * (1 + NOISE))
+        for case, parameters in selections
+        for f in figures.of(case, **parameters)
+    ]
+
+
+def same_for_any_crowd(case):
+    """What it costs with the fewest vCPUs that have their own VP index."""
+
+    def limits(figures):
+        base = figures.one(case, **{"vcpus": 2, "vp-index": "same"}).rust
+        return [(f, base * (1 + 5 * NOISE)) for f in figures.of(case)]
+
+    return limits
+
+
+PER_ROUTE = 60
+MAX_ROUTES = 4096
+MAX_SCAN = 500
+
+TARGETS = [
+    Target(
+        "no vCPU is asked to scan for an update of edge routes, or of none",
+        at_most(0, ("asked-to-scan", {"changed": "none"}), ("asked-to-scan", {"changed": "edge"})),
+    ),
+    Target(
+        "only the vCPU that a changed level route reaches is asked to scan",
+        at_most(1, ("asked-to-scan", {"changed": "level"})),
+    ),
+    Target(f"a scan costs at most {MAX_SCAN} instructions", at_most(MAX_SCAN, ("scan", {}))),
+    Target(
+        f"an update of {MAX_ROUTES} routes costs at most {PER_ROUTE} instructions a route",
+        at_most(PER_ROUTE * MAX_ROUTES, ("update", {"routes": MAX_ROUTES})),
+    ),
+    Target(
+        "an update of 1, 24 or 256 routes costs no more than in C",
+        at_most_c(*(("update", {"routes": n}) for n in (1, 24, 256))),
+    ),
+    Target(
+        "delivery to a SINT costs the same with any number of vCPUs and any VP index",
+        same_for_any_crowd("sint-delivery"),
+    ),
+    Target(
+        "an update of SINT routes costs the same with any number of vCPUs and any VP index",
+        same_for_any_crowd("sint-update"),
+    ),
+    Target(
+        f"a table of {MAX_ROUTES} routes takes no more memory than in C",
+        at_most_c(("table-memory", {"routes": MAX_ROUTES})),
+    ),
+    Target("injection by an irqfd costs no more than in C", at_most_c(("irqfd", {}))),
+]
+
+
+def judge(target, figures):
+    limits = target.limits(figures)
+    missed = [(figure, limit) for figure, limit in limits if figure.rust > limit]
+    worst, limit = max(limits, key=lambda l: l[0].rust / l[1] if l[1] else l[0].rust)
+    return {
+        "target": target.name,
+        "met": not missed,
+        "figures": len(limits),
+        "missed": len(missed),
+        "worst": {**worst.json(), "limit": round(limit)},
+    }
+
+
+def print_table(figures):
+    width = max(len(f.title()) for f in figures)
+    print(f"{'':{width}}  {'C':>10} {'Rust':>10} {'Rust/C':>7}  unit")
+    for case in dict.fromkeys(f.case for f in figures):
+        print("-" * (width + 45))
+        for f in figures.of(case):
+            ratio = "-" if f.ratio is None else f"{f.ratio:.2f}"
+            print(f"{f.title():{width}}  {f.c:>10} {f.rust:>10} {ratio:>7}  {f.unit}")
+
+
+def print_targets(verdicts):
+    print()
+    for v in verdicts:
+        worst = v["worst"]
+        where = " ".join(f"{k}={x}" for k, x in worst["parameters"].items())
+        print(f"target: {v['target']} ... {'met' if v['met'] else 'MISSED'}")
+        print(
+            f"        {v['missed']} of {v['figures']} figures above their limit;"
+            f" {'highest' if v['met'] else 'farthest'}: {worst['case']} {where}:"
+            f" {worst['rust']} {worst['unit']}, limit {worst['limit']}"
+        )
+
+
+@dataclass
+class Panel:
+    title: str
+    case: str
+    x: str
+    x_label: str
+    y_label: str
+    split: str  # the parameter that lines differ in
+    lines: dict  # its values that are drawn, and what they are called
+
+
+CHANGED = {"edge": "edge route changed", "level": "level route changed"}
+
+PANELS = [
+    Panel("Update: KVM_SET_GSI_ROUTING", "update", "routes", "routes in the table",
+          "instructions", "changed", CHANGED),
+    Panel("Scan by one vCPU", "scan", "reserved", "reserved pins, each with a level route",
+          "instructions", "matching", {"none": "no route to it", "all": "all routes to it"}),
+    Panel("vCPUs that an update asks to scan", "asked-to-scan", "vcpus", "vCPUs of the VM",
+          "vCPUs", "changed", CHANGED),
+    Panel("Update of 48 routes", "update-of-crowd", "vcpus", "vCPUs of the VM",
+          "instructions", "changed", CHANGED),
+    Panel("Delivery to a SINT", "sint-delivery", "vcpus", "vCPUs of the VM",
+          "instructions", "vp-index", {"same": "VP index = vCPU index",
+                                       "reversed": "VP indexes reversed"}),
+    Panel("Memory of a table", "table-memory", "routes", "routes in the table",
+          "bytes", None, {None: None}),
+]  # fmt: skip
+
+
+@dataclass
+class Side:
+    """How one side is drawn: where the lines of both meet, both can be seen."""
+
+    field: str
+    name: str
+    color: str
+    marker: str
+    size: float
+
+
+SIDES = [Side("c", "C", "#d98a5f", "o", 2.4), Side("rust", "Rust", "#12506b", "s", 1.3)]
+DASHES = ["-", "--"]
+
+
+def draw(panel, axes, figures):
+    ticks, values = set(), []
+    for (line, label), dash in zip(panel.lines.items(), DASHES):
+        wanted = {panel.split: line} if panel.split else {}
+        found = sorted(figures.of(panel.case, **wanted), key=lambda f: f.parameters[panel.x])
+        for side in SIDES:
+            ys = [getattr(f, side.field) for f in found]
+            axes.plot(
+                [f.parameters[panel.x] for f in found],
+                ys,
+                dash,
+                color=side.color,
+                linewidth=side.size,
+                marker=side.marker,
+                markersize=3 + 1.5 * side.size,
+                markerfacecolor=side.color if dash == "-" else "white",
+                label=f"{side.name}, {label}" if label else side.name,
+                zorder=3 - 0.1 * side.size,
+            )
+            values += ys
+        ticks |= {f.parameters[panel.x] for f in found}
+    # A logarithm does not reach 0.
+    if min(ticks) > 0:
+        axes.set_xscale("log", base=2)
+    else:
+        axes.set_xscale("symlog", base=2, linthresh=1)
+    top = 10 ** math.ceil(math.log10(max(values) + 1))
+    if min(values) > 0:
+        axes.set_yscale("log")
+        axes.set_ylim(10 ** math.floor(math.log10(min(values))), top)
+    else:
+        axes.set_yscale("symlog", linthresh=1)
+        axes.set_ylim(-0.2, top)
+    axes.set_xticks(sorted(ticks), [str(t) for t in sorted(ticks)])
+    axes.minorticks_off()
+    axes.set_title(panel.title, fontsize=10)
+    axes.set_xlabel(panel.x_label, fontsize=8)
+    axes.set_ylabel(panel.y_label, fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.grid(True, color="#dddddd", linewidth=0.5)
+    axes.legend(fontsize=7, framealpha=0.9)
+
+
+def chart(figures, header, folder):
+    columns = 3
+    fig, axes = plt.subplots(
+        -(-len(PANELS) // columns), columns, figsize=(13, 8), layout="constrained"
+    )
+    for panel, axis in zip(PANELS, axes.flat):
+        draw(panel, axis, figures)
+    fig.suptitle(
+        f"Interrupt routes of KVM x86, Linux {header['kernel']}: C and Rust in one boot"
+        " (log scales; less is better)",
+        fontsize=12,
+    )
+    fig.savefig(folder / "chart.svg", metadata={"Date": None})
+    fig.savefig(folder / "chart.png", dpi=110, metadata={"Software": None})
+
+
+def main():
+    folder, *paths = map(pathlib.Path, sys.argv[1:])
+    header = {"command": COMMAND}
+    figures = Figures(f for path in paths for f in read(path, header))
+    verdicts = [judge(target, figures) for target in TARGETS]
+
+    results = {
+        "header": header,
+        "results": [f.json() for f in figures],
+        "targets": verdicts,
+    }
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    chart(figures, header, folder)
+
+    print(f"Linux {header['kernel']}, C and Rust in one boot")
+    print_table(figures)
+    print_targets(verdicts)
+    print(f"\nIn {folder}: results.json, chart.svg, chart.png")
+    return 0 if all(v["met"] for v in verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
