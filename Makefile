@@ -15,7 +15,7 @@ OWN_MAKE = $(MAKE) -C $(OWN_KDIR) M=$(CURDIR) \
 
 LANES := $(filter-out %.awk %.sh guest,$(notdir $(wildcard tools/testing/lanes/*)))
 
-.PHONY: modules modules_install clean help setup demo fuzz check $(addprefix check-,$(LANES))
+.PHONY: modules modules_install clean help setup demo fuzz bench bench-native check $(addprefix check-,$(LANES))
 
 modules:
 	@test -f $(OWN_KDIR)/include/config/KVM_IRQROUTE || { \
@@ -43,11 +43,13 @@ help:
 	@$(foreach lane,$(LANES),echo '  make check-$(lane)' | \
 		awk '{ printf "%-24s ", $$0 }'; sed -n '4s/^# //p' tools/testing/lanes/$(lane);)
 	@echo '  make fuzz              twin VMs on C and on Rust, random operations for FUZZ_MINUTES='
+	@echo '  make bench             count what routes cost on C and on Rust: table, JSON and chart'
+	@echo '  make bench-native      time the decisions alone, on this CPU'
 	@echo '  make setup             only get ready for these: tools, kernel, module, selftests'
 	@echo
 	@echo '  $(VM)/run -- COMMAND   run any command in the test kernel (see --help)'
 	@echo
-	@echo 'demo, check and setup install what is missing (Debian 12, as root), and keep'
+	@echo 'demo, check, bench and setup install what is missing (Debian 12, as root), and keep'
 	@echo 'what they build in $${XDG_CACHE_HOME:-~/.cache}/kvm_irqroute. They take'
 	@echo '  KSRC=  a source tree of Linux $${KVER}.y to build from    KVER=  major.minor'
 	@echo '  KDIR=  a patched kernel that is built already           JOBS=  compilers at once'
@@ -69,6 +71,12 @@ fuzz:
 	@$(VM)/selftests
 	@$(VM)/run --timeout $$((FUZZ_MINUTES * 60 + 600)) -- \
 		build/selftests/x86/irq_routing_twins --minutes $(FUZZ_MINUTES)
+
+bench:
+	@tools/bench/run
+
+bench-native:
+	@tools/bench/native/run
 
 check:
 	@tools/testing/check
