@@ -140,6 +140,10 @@ TARGETS = [
         "only the vCPU that a changed level route reaches is asked to scan",
         at_most(1, ("asked-to-scan", {"changed": "level"})),
     ),
+    Target(
+        "an update of edge routes kicks no vCPU that runs",
+        at_most(0, ("kicks-of-running-vcpus", {})),
+    ),
     Target(f"a scan costs at most {MAX_SCAN} instructions", at_most(MAX_SCAN, ("scan", {}))),
     Target(
         f"an update of {MAX_ROUTES} routes costs at most {PER_ROUTE} instructions a route",
