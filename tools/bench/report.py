@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Turns figures into results.json, a table, a chart, and a verdict on the targets.
+"""Turns figures into tables, a chart, and a verdict on the targets.
 
 usage: report.py FOLDER FIGURES...
 
-FIGURES are what the programs in kvm/x86/ print. Fails if Rust misses a target.
+FIGURES are what the programs in kvm/x86/ print. FOLDER gets results.json, results.rst,
+chart.svg and chart.png. Fails if Rust misses a target.
 """
 
 import json
@@ -22,6 +23,9 @@ matplotlib.rcParams["svg.hashsalt"] = "kvm_irqroute"
 import matplotlib.pyplot as plt
 
 COMMAND = "make bench"
+
+# What is the same in each run of a build.
+COUNTED = ("instructions", "bytes", "vCPUs")
 
 # What may differ from run to run, and is no difference between C and Rust either.
 NOISE = 0.01
@@ -182,14 +186,36 @@ def judge(target, figures):
     }
 
 
+def figure_cells(figure):
+    ratio = "-" if figure.ratio is None else f"{figure.ratio:.2f}"
+    return [figure.title(), str(figure.c), str(figure.rust), ratio, figure.unit]
+
+
+def aligned(rows, numeric):
+    """Pads each column; those in `numeric` to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        cells = (
+            cell.rjust(width) if i in numeric else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))
+        )
+        yield "  ".join(cells).rstrip()
+
+
+FIGURE_HEAD = ["case", "C", "Rust", "Rust/C", "unit"]
+FIGURE_NUMERIC = (1, 2, 3)
+
+
 def print_table(figures):
-    width = max(len(f.title()) for f in figures)
-    print(f"{'':{width}}  {'C':>10} {'Rust':>10} {'Rust/C':>7}  unit")
-    for case in dict.fromkeys(f.case for f in figures):
-        print("-" * (width + 45))
-        for f in figures.of(case):
-            ratio = "-" if f.ratio is None else f"{f.ratio:.2f}"
-            print(f"{f.title():{width}}  {f.c:>10} {f.rust:>10} {ratio:>7}  {f.unit}")
+    rows = [FIGURE_HEAD, *map(figure_cells, figures)]
+    lines = list(aligned(rows, FIGURE_NUMERIC))
+    print(lines[0])
+    case = None
+    for figure, line in zip(figures, lines[1:]):
+        if figure.case != case:
+            print("-" * max(map(len, lines)))
+        case = figure.case
+        print(line)
 
 
 def print_targets(verdicts):
@@ -203,6 +229,58 @@ def print_targets(verdicts):
             f" {'highest' if v['met'] else 'farthest'}: {worst['case']} {where}:"
             f" {worst['rust']} {worst['unit']}, limit {worst['limit']}"
         )
+
+
+def print_change(figures, path):
+    """Tells by how much the figures that should repeat differ from those of the last run."""
+    if not path.exists():
+        return
+    old = {
+        (f["case"], tuple(f["parameters"].items()), side): f[side]
+        for f in json.loads(path.read_text())["results"]
+        for side in ("c", "rust")
+    }
+    changes = [
+        (abs(getattr(f, side) - last) / max(last, 1), f"{f.title()}, {side}")
+        for f in figures
+        if f.unit in COUNTED
+        for side in ("c", "rust")
+        if (last := old.get((f.case, tuple(f.parameters.items()), side))) is not None
+    ]
+    if changes:
+        change, where = max(changes)
+        print(f"\nLargest change of a count since the last run: {change:.2%} ({where})")
+
+
+def rst_table(rows, numeric=()):
+    lines = list(aligned(rows, numeric))
+    rule = "  ".join("=" * max(map(len, column)) for column in zip(*rows))
+    return [rule, lines[0], rule, *lines[1:], rule, ""]
+
+
+def rst(figures, verdicts, header):
+    """The results as Documentation/ shows them."""
+    targets = [["target", "figures", "above the limit", "verdict"]]
+    targets += [
+        [v["target"], str(v["figures"]), str(v["missed"]), "met" if v["met"] else "missed"]
+        for v in verdicts
+    ]
+    lines = [
+        ".. SPDX-License-Identifier: GPL-2.0",
+        "",
+        f".. Made by {COMMAND}.",
+        "",
+        f"``{COMMAND}`` on Linux {header['kernel']}.",
+        "",
+        *(
+            f"* ``{name}``: {header['cpu'][name]}, {accel}"
+            for name, accel in header["accel"].items()
+        ),
+        "",
+        *rst_table(targets, (1, 2)),
+        *rst_table([FIGURE_HEAD, *map(figure_cells, figures)], FIGURE_NUMERIC),
+    ]
+    return "\n".join(lines)
 
 
 @dataclass
@@ -312,8 +390,15 @@ def chart(figures, header, folder):
 def main():
     folder, *paths = map(pathlib.Path, sys.argv[1:])
     header = {"command": COMMAND}
-    figures = Figures(f for path in paths for f in read(path, header))
+    figures = [f for path in paths for f in read(path, header)]
+    cases = list(dict.fromkeys(f.case for f in figures))
+    figures = Figures(sorted(figures, key=lambda f: cases.index(f.case)))
     verdicts = [judge(target, figures) for target in TARGETS]
+
+    print(f"Linux {header['kernel']}, C and Rust in one boot")
+    print_table(figures)
+    print_targets(verdicts)
+    print_change(figures, folder / "results.json")
 
     results = {
         "header": header,
@@ -321,12 +406,9 @@ def main():
         "targets": verdicts,
     }
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / "results.rst").write_text(rst(figures, verdicts, header))
     chart(figures, header, folder)
-
-    print(f"Linux {header['kernel']}, C and Rust in one boot")
-    print_table(figures)
-    print_targets(verdicts)
-    print(f"\nIn {folder}: results.json, chart.svg, chart.png")
+    print(f"\nIn {folder}: results.json, results.rst, chart.svg, chart.png")
     return 0 if all(v["met"] for v in verdicts) else 1
 
 
