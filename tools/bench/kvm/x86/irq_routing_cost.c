@@ -88,27 +88,27 @@ static void outrank_others(void)
 }
 
 /*
- * Measures @_what, which may use the round and the side it is for, in turns.  The
- * first round warms up.
+ * Measures @_what, which may use the number of the round and s, the side it is for, in
+ * turns.  The first round warms up.
  */
-#define COMPARE(_case, _parameters, _unit, _round, _side, _what)		\
+#define COMPARE(_case, _parameters, _unit, _what)				\
 do {										\
 	u64 figures[NR_SIDES][NR_ROUNDS + 1];					\
-	enum side _side;							\
-	u32 _round;								\
+	enum side s;								\
+	u32 round;								\
 										\
-	for (_round = 0; _round <= NR_ROUNDS; _round++) {			\
-		for_each_side(_side) {						\
+	for (round = 0; round <= NR_ROUNDS; round++) {				\
+		for (s = 0; s < NR_SIDES; s++) {				\
 			settle();						\
-			figures[_side][_round] = (_what);			\
+			figures[s][round] = (_what);				\
 		}								\
 	}									\
 	print_figure(_case, _parameters, _unit, median(figures[C] + 1, NR_ROUNDS),	\
 		     median(figures[RUST] + 1, NR_ROUNDS));			\
 } while (0)
 
-#define COMPARE_COST(_case, _parameters, _round, _side, _what)			\
-	COMPARE(_case, _parameters, "instructions", _round, _side, COST_OF(_what))
+#define COMPARE_COST(_case, _parameters, _what)					\
+	COMPARE(_case, _parameters, "instructions", COST_OF(_what))
 
 static struct kvm_vm *create_split(u32 nr_vcpus, u64 nr_reserved_pins)
 {
@@ -182,7 +182,7 @@ static void measure_updates(void)
 	enum side side;
 	int i, j;
 
-	for_each_side(side) {
+	for (side = 0; side < NR_SIDES; side++) {
 		vms[side] = CREATE_ON(side, create_split(1, NR_PINS));
 		exiting_vcpu_add(vms[side], 0);
 	}
@@ -192,11 +192,11 @@ static void measure_updates(void)
 
 			COMPARE_COST("update", PARAMETERS("routes=%u changed=%s", sizes[i],
 							  change_names[changes[j]]),
-				     round, s, table_set(vms[s], pair.tables[round % 2]));
+				     table_set(vms[s], pair.tables[round % 2]));
 			pair_free(&pair);
 		}
 	}
-	for_each_side(side)
+	for (side = 0; side < NR_SIDES; side++)
 		kvm_vm_free(vms[side]);
 }
 
@@ -250,7 +250,7 @@ static void measure_scans(void)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(windows); i++) {
-		for_each_side(side) {
+		for (side = 0; side < NR_SIDES; side++) {
 			vms[side] = CREATE_ON(side, create_split(2, windows[i]));
 			vcpus[side] = exiting_vcpu_add(vms[side], 0);
 			exiting_vcpu_add(vms[side], 1);
@@ -260,10 +260,10 @@ static void measure_scans(void)
 
 			COMPARE("scan", PARAMETERS("reserved=%u matching=%s", windows[i],
 						   matching_names[matching]),
-				"instructions", round, s, scan_cost(vms[s], vcpus[s], &pair));
+				"instructions", scan_cost(vms[s], vcpus[s], &pair));
 			pair_free(&pair);
 		}
-		for_each_side(side)
+		for (side = 0; side < NR_SIDES; side++)
 			kvm_vm_free(vms[side]);
 	}
 }
@@ -322,7 +322,7 @@ static void measure_kicks(void)
 
 	for (i = 0; i < ARRAY_SIZE(crowds); i++) {
 		fprintf(stderr, "kicks: making %u vCPUs twice\n", crowds[i]);
-		for_each_side(side) {
+		for (side = 0; side < NR_SIDES; side++) {
 			vms[side] = CREATE_ON(side, create_split(crowds[i], NR_PINS));
 			for (id = 0; id < crowds[i]; id++)
 				vcpus[side][id] = exiting_vcpu_add(vms[side], id);
@@ -332,7 +332,7 @@ static void measure_kicks(void)
 			const char *parameters = PARAMETERS("vcpus=%u changed=%s", crowds[i],
 							    change_names[changes[j]]);
 
-			for_each_side(side)
+			for (side = 0; side < NR_SIDES; side++)
 				kicks[side] = measure_kicks_of(vms[side], vcpus[side], crowds[i],
 							       &pair);
 			print_figure("asked-to-scan", parameters, "vCPUs", kicks[C].asked,
@@ -341,7 +341,7 @@ static void measure_kicks(void)
 				     kicks[C].update, kicks[RUST].update);
 			pair_free(&pair);
 		}
-		for_each_side(side)
+		for (side = 0; side < NR_SIDES; side++)
 			kvm_vm_free(vms[side]);
 	}
 }
@@ -430,14 +430,14 @@ static void measure_sints(void)
 							    reversed ? "reversed" : "same");
 
 			fprintf(stderr, "sint: making %u SynICs twice\n", crowds[i]);
-			for_each_side(side)
+			for (side = 0; side < NR_SIDES; side++)
 				vms[side] = CREATE_ON(side, create_with_synics(crowds[i], reversed,
 									       &targets[side]));
-			COMPARE_COST("sint-update", parameters, round, s,
+			COMPARE_COST("sint-update", parameters,
 				     table_set(vms[s], pair.tables[round % 2]));
-			COMPARE("sint-delivery", parameters, "instructions", round, s,
+			COMPARE("sint-delivery", parameters, "instructions",
 				line_cost(vms[s], &targets[s], NR_PINS));
-			for_each_side(side)
+			for (side = 0; side < NR_SIDES; side++)
 				kvm_vm_free(vms[side]);
 			pair_free(&pair);
 		}
@@ -468,7 +468,7 @@ static void measure_irqfds(void)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		for_each_side(side) {
+		for (side = 0; side < NR_SIDES; side++) {
 			struct kvm_irq_routing *table = table_new(1);
 
 			vms[side] = CREATE_ON(side, create_with_synics(2, false, &targets[side]));
@@ -479,9 +479,9 @@ static void measure_irqfds(void)
 			free(table);
 			fds[side] = irqfd_new(vms[side], NR_PINS);
 		}
-		COMPARE("irqfd", PARAMETERS("route=%s", kinds[i].name), "instructions", round, s,
+		COMPARE("irqfd", PARAMETERS("route=%s", kinds[i].name), "instructions",
 			irqfd_cost(fds[s], &targets[s]));
-		for_each_side(side) {
+		for (side = 0; side < NR_SIDES; side++) {
 			kvm_vm_free(vms[side]);
 			close(fds[side]);
 		}
@@ -499,7 +499,7 @@ static void measure_vm_lifetime(void)
 	int fd;
 
 	for (round = 0; round <= NR_ROUNDS; round++) {
-		for_each_side(side) {
+		for (side = 0; side < NR_SIDES; side++) {
 			struct kvm_enable_cap split = {
 				.cap = KVM_CAP_SPLIT_IRQCHIP,
 				.args[0] = NR_PINS,
@@ -540,16 +540,16 @@ static void measure_memory(void)
 	enum side side;
 	int i;
 
-	for_each_side(side)
+	for (side = 0; side < NR_SIDES; side++)
 		vms[side] = CREATE_ON(side, create_split(1, NR_PINS));
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct pair pair = pair_new(sizes[i], UNCHANGED);
 
-		COMPARE("table-memory", PARAMETERS("routes=%u", sizes[i]), "bytes", round, s,
+		COMPARE("table-memory", PARAMETERS("routes=%u", sizes[i]), "bytes",
 			table_bytes(vms[s], pair.tables[0]));
 		pair_free(&pair);
 	}
-	for_each_side(side)
+	for (side = 0; side < NR_SIDES; side++)
 		kvm_vm_free(vms[side]);
 }
 

@@ -135,7 +135,8 @@ static void take_turn(struct crowd *crowd, struct kvm_irq_routing *tables[2], u6
 	sync_global_to_guest(crowd->vm, guest_runs);
 	set_guest_stop(crowd->vm, false);
 	for (id = 0; id < NR_VCPUS; id++)
-		TEST_ASSERT_EQ(pthread_create(&threads[id], NULL, vcpu_thread, crowd->vcpus[id]), 0);
+		TEST_ASSERT_EQ(pthread_create(&threads[id], NULL, vcpu_thread,
+					      crowd->vcpus[id]), 0);
 	do {
 		sync_global_from_guest(crowd->vm, guest_runs);
 	} while (!guest_runs[0] || !guest_runs[1]);
@@ -191,24 +192,25 @@ int main(int argc, char *argv[])
 				.level = gsi < NR_PINS,
 			});
 	}
-	for_each_side(side) {
+	for (side = 0; side < NR_SIDES; side++) {
 		crowds[side] = CREATE_ON(side, crowd_new());
 		table_set(crowds[side]->vm, tables[1]);
 	}
 	for (turn = 0; turn < NR_TURNS; turn++) {
-		for_each_side(side)
-			take_turn(crowds[side], tables, crowds[side]->latencies + turn * NR_UPDATES);
+		for (side = 0; side < NR_SIDES; side++)
+			take_turn(crowds[side], tables,
+				  crowds[side]->latencies + turn * NR_UPDATES);
 		fprintf(stderr, "%u of %u updates\n", (turn + 1) * NR_UPDATES, nr);
 	}
 
-	TEST_ASSERT(crowds[C]->kicks, "No kick by KVM's C is seen: do they look different in a trace?");
+	TEST_ASSERT(crowds[C]->kicks, "C kicks no vCPU: what do its kicks look like in a trace?");
 	print_figure("kicks-of-running-vcpus", PARAMETERS("updates=%u", nr), "kicks",
 		     crowds[C]->kicks, crowds[RUST]->kicks);
 	print_figure("exits-of-running-vcpus", PARAMETERS("while=updating updates=%u", nr), "exits",
 		     crowds[C]->exits_updating, crowds[RUST]->exits_updating);
 	print_figure("exits-of-running-vcpus", PARAMETERS("while=idle updates=%u", nr), "exits",
 		     crowds[C]->exits_idle, crowds[RUST]->exits_idle);
-	for_each_side(side)
+	for (side = 0; side < NR_SIDES; side++)
 		sort_u64(crowds[side]->latencies, nr);
 	for (i = 0; i < ARRAY_SIZE(quantiles); i++) {
 		u32 at = min(quantiles[i].thousandths * nr / 1000, nr - 1);
@@ -216,7 +218,7 @@ int main(int argc, char *argv[])
 		print_figure("update-latency", PARAMETERS("quantile=%s", quantiles[i].name), "ns",
 			     crowds[C]->latencies[at], crowds[RUST]->latencies[at]);
 	}
-	for_each_side(side) {
+	for (side = 0; side < NR_SIDES; side++) {
 		kvm_vm_free(crowds[side]->vm);
 		free(crowds[side]);
 	}

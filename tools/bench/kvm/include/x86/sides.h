@@ -19,8 +19,6 @@
 
 enum side { C, RUST, NR_SIDES };
 
-#define for_each_side(_side)	for ((_side) = C; (_side) < NR_SIDES; (_side)++)
-
 static inline void helper_set_mode(enum side side)
 {
 	static const char *const modes[] = { [C] = "c", [RUST] = "rust" };
@@ -43,12 +41,13 @@ static inline u64 helper_nr_bound(void)
 /* Evaluates @_create, which creates a VM, so that it belongs to @_side. */
 #define CREATE_ON(_side, _create)						\
 ({										\
+	const enum side on = (_side);						\
 	u64 bound = helper_nr_bound();						\
 	typeof(_create) created;						\
 										\
-	helper_set_mode(_side);							\
+	helper_set_mode(on);							\
 	created = (_create);							\
-	TEST_ASSERT_EQ(helper_nr_bound() - bound, (u64)((_side) == RUST));	\
+	TEST_ASSERT_EQ(helper_nr_bound() - bound, (u64)(on == RUST));		\
 	created;								\
 })
 
