@@ -36,6 +36,10 @@ use core::slice;
 use kernel::{
     ffi::c_int,
     prelude::*,
+    sync::{
+        Arc,
+        ArcBorrow, //
+    },
     types::ForeignOwnable, //
 };
 
@@ -86,9 +90,22 @@ unsafe fn borrow_vm<'a>(vm: *mut kvm_irqroute_vm) -> &'a Vm {
 ///
 /// Unless null, `index` must come from [`kvm_irqroute_index_build`] and not be freed during `'a`.
 unsafe fn borrow_index<'a>(index: *const kvm_irqroute_index) -> Option<&'a Index> {
-    // SAFETY: The pointer is null or what `KBox::into_raw()` returned, and valid for `'a` by the
-    // safety requirements. An index is never written, so that there is no mutable alias.
+    // SAFETY: The pointer is null or what `Arc::into_raw()` returned, and valid for `'a` by the
+    // safety requirements. An index is never written, so that there is no mutable alias, and no
+    // lock is needed.
     unsafe { index.cast::<Index>().as_ref() }
+}
+
+/// As [`borrow_index`], for a hook that may keep the index.
+///
+/// # Safety
+///
+/// As for [`borrow_index`].
+unsafe fn borrow_shared_index<'a>(
+    index: *const kvm_irqroute_index,
+) -> Option<ArcBorrow<'a, Index>> {
+    // SAFETY: As for `borrow_index()`; whoever keeps the index takes a reference.
+    (!index.is_null()).then(|| unsafe { ArcBorrow::from_raw(index.cast::<Index>()) })
 }
 
 /// Offers a new VM to the module, which takes it or, with parameter `mode` being `c`, does not.
@@ -153,20 +170,22 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_release(vm: *mut kvm_irqroute_vm) {
 
 /// Makes the index of a routing table that is valid and not published yet.
 ///
-/// Context: process, may sleep. Locks: none. Lifetime: `routes` is read during the call only; on
-/// success `*index` is to be freed by [`kvm_irqroute_index_free`], or null if there is nothing to
-/// keep.
+/// Context: process, may sleep. Locks: one that keeps other updates of the VM away. Lifetime:
+/// `routes` and `old`, the index of the current table, are read during the call only; on success
+/// `*index`, which may be `old` once more, is to be freed by [`kvm_irqroute_index_free`], or null if
+/// there is nothing to keep.
 ///
 /// Returns 0 or `-ENOMEM`, in which case nothing has changed.
 ///
 /// # Safety
 ///
-/// `vm` must be bound, `view` valid for reads, `index` for writes, and `routes` for reads of `nr` entries,
-/// whatever it is if `nr` is 0.
+/// `vm` must be bound, `view` valid for reads, `old` null or valid, `index` valid for writes, and
+/// `routes` for reads of `nr` entries, whatever it is if `nr` is 0.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn kvm_irqroute_index_build(
     vm: *mut kvm_irqroute_vm,
     view: *const kvm_irqroute_vm_view,
+    old: *mut kvm_irqroute_index,
     routes: *const kvm_irq_routing_entry,
     nr: u32,
     index: *mut *mut kvm_irqroute_index,
@@ -176,6 +195,8 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_index_build(
     // SAFETY: `view` is valid for the call and on the caller's stack, where no one writes it
     // meanwhile; no lock is needed.
     let view = unsafe { &*view };
+    // SAFETY: As no other update runs, the current table, and with it the index, is not replaced.
+    let old = unsafe { borrow_shared_index(old) };
     let routes = if nr == 0 {
         &[]
     } else {
@@ -185,9 +206,9 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_index_build(
         unsafe { slice::from_raw_parts(routes, nr as usize) }
     };
 
-    match vm.build_index(view, routes) {
+    match vm.build_index(view, old, routes) {
         Ok(built) => {
-            let raw = built.map_or(core::ptr::null_mut(), KBox::into_raw);
+            let raw = built.map_or(core::ptr::null(), Arc::into_raw).cast_mut();
 
             // SAFETY: `index` is valid for writes and part of a table that only the caller knows,
             // so that no lock is needed.
@@ -207,38 +228,38 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_index_build(
 /// `index` must come from [`kvm_irqroute_index_build`], not be null, and not be in use.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn kvm_irqroute_index_free(index: *mut kvm_irqroute_index) {
-    // SAFETY: `index` is what `KBox::into_raw()` returned, the caller gives it back once and has
+    // SAFETY: `index` is what `Arc::into_raw()` returned, the caller gives it back once and has
     // waited for all readers, so that no lock is needed.
-    drop(unsafe { KBox::from_raw(index.cast::<Index>()) });
+    drop(unsafe { Arc::from_raw(index.cast::<Index>()) });
 }
 
 /// Gets ready for a routing table that is about to be published.
 ///
 /// Context: process, may sleep. Locks: one that keeps other updates of the VM away. Lifetime:
-/// `old`, the index of the current table, and `new` are read during the call only.
-///
-/// Returns 0 or `-ENOMEM`, in which case nothing has changed and the table is not published.
+/// `view`, `old`, the index of the current table, and `new` are read during the call only. What of
+/// them is needed until [`kvm_irqroute_settled`] is shared, so that KVM may free its reference.
 ///
 /// # Safety
 ///
-/// `vm` must be bound, and each index null or valid.
+/// `vm` must be bound, `view` valid for reads, and each index null or valid.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn kvm_irqroute_prepare(
     vm: *mut kvm_irqroute_vm,
+    view: *const kvm_irqroute_vm_view,
     old: *const kvm_irqroute_index,
     new: *const kvm_irqroute_index,
-) -> c_int {
+) {
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
+    // SAFETY: `view` is valid for the call and on the caller's stack, where no one writes it
+    // meanwhile; no lock is needed.
+    let view = unsafe { &*view };
     // SAFETY: As no other update runs, the current table, and with it the index, is not replaced.
-    let old = unsafe { borrow_index(old) };
+    let old = unsafe { borrow_shared_index(old) };
     // SAFETY: Only the caller knows the new table.
-    let new = unsafe { borrow_index(new) };
+    let new = unsafe { borrow_shared_index(new) };
 
-    match vm.prepare(old, new) {
-        Ok(()) => 0,
-        Err(error) => error.to_errno(),
-    }
+    vm.prepare(view, old, new);
 }
 
 /// Acts on a routing table that was just published: in mode `rust` sets what the SINTs report to
@@ -273,18 +294,24 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_update(
 /// Leaves the table before the current one behind, after its grace period: no interrupt is in
 /// flight by it any more.
 ///
-/// Context: process, may sleep. Locks: as for [`kvm_irqroute_prepare`], since then. Lifetime: no
-/// pointers but `vm`.
+/// Context: process, may sleep. Locks: as for [`kvm_irqroute_prepare`], since then. Lifetime:
+/// `view` is read during the call only.
 ///
 /// # Safety
 ///
-/// `vm` must be bound.
+/// `vm` must be bound, `view` valid for reads.
 #[no_mangle]
-pub(crate) unsafe extern "C" fn kvm_irqroute_settled(vm: *mut kvm_irqroute_vm) {
+pub(crate) unsafe extern "C" fn kvm_irqroute_settled(
+    vm: *mut kvm_irqroute_vm,
+    view: *const kvm_irqroute_vm_view,
+) {
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
+    // SAFETY: `view` is valid for the call and on the caller's stack, where no one writes it
+    // meanwhile; no lock is needed.
+    let view = unsafe { &*view };
 
-    vm.settled();
+    vm.settled(view);
 }
 
 /// Acts on a change of how the routes of a VM decode (KVM_CAP_X2APIC_API). Not called in mode
@@ -607,7 +634,9 @@ mod tests {
 
             // SAFETY: The VM is bound, `view` and `index` are locals, and there are no routes to
             // be read.
-            let result = unsafe { kvm_irqroute_index_build(vm, &view, ptr::null(), 0, &mut index) };
+            let result = unsafe {
+                kvm_irqroute_index_build(vm, &view, ptr::null_mut(), ptr::null(), 0, &mut index)
+            };
             assert_eq!(result, 0);
             assert!(index.is_null());
             Ok(())
@@ -631,7 +660,14 @@ mod tests {
             // SAFETY: All pointers are to locals that no one else uses, the index is used between
             // build and free only, and the VM is bound.
             let status = unsafe {
-                let status = kvm_irqroute_index_build(vm, &view, routes.as_ptr(), 3, &mut index);
+                let status = kvm_irqroute_index_build(
+                    vm,
+                    &view,
+                    ptr::null_mut(),
+                    routes.as_ptr(),
+                    3,
+                    &mut index,
+                );
 
                 kvm_irqroute_scan(vm, index, &vcpu, &mut result);
                 kvm_irqroute_index_free(index);
@@ -718,7 +754,14 @@ mod tests {
             // build and free only, the VM is bound, and the fake KVM has no list for `irq_srcu` to
             // protect.
             let status = unsafe {
-                let status = kvm_irqroute_index_build(vm, &view, routes.as_ptr(), 1, &mut index);
+                let status = kvm_irqroute_index_build(
+                    vm,
+                    &view,
+                    ptr::null_mut(),
+                    routes.as_ptr(),
+                    1,
+                    &mut index,
+                );
 
                 kvm_irqroute_sint_acked(vm, index, 0, 2, -1);
                 kvm_irqroute_sint_acked(vm, index, 0, 3, -1);

@@ -5,7 +5,10 @@
 use super::bindings;
 use core::ptr;
 use kernel::{
-    ffi::c_int,
+    ffi::{
+        c_int,
+        c_void, //
+    },
     sync::atomic::{
         Atomic,
         Relaxed, //
@@ -29,8 +32,14 @@ pub(crate) struct State {
     pub(crate) acks: Atomic<u32>,
     /// Where KVM was to look first for a VP index.
     pub(crate) hint: Atomic<u32>,
-    /// How often a scan was requested.
-    pub(crate) scan_requests: Atomic<u32>,
+    /// The local APIC of the vCPU, in xAPIC mode.
+    pub(crate) apic_id: Atomic<u32>,
+    /// How often all vCPUs were asked to scan, and how often the vCPU was because KVM was to look
+    /// at its local APIC.
+    pub(crate) requests_to_all: Atomic<u32>,
+    pub(crate) requests_to_one: Atomic<u32>,
+    /// How often the vCPU had to leave the guest for that.
+    pub(crate) kicks: Atomic<u32>,
 }
 
 /// The index of the vCPU, which is not its VP index.
@@ -46,7 +55,10 @@ pub(crate) static STATE: State = State {
     acked: Atomic::new(-1),
     acks: Atomic::new(0),
     hint: Atomic::new(0),
-    scan_requests: Atomic::new(0),
+    apic_id: Atomic::new(0),
+    requests_to_all: Atomic::new(0),
+    requests_to_one: Atomic::new(0),
+    kicks: Atomic::new(0),
 };
 
 /// Brings the state back to a VM whose vCPU has VP index 0 and an active SynIC with all SINTs at
@@ -60,7 +72,10 @@ pub(crate) fn reset(vector: u8) {
     STATE.acked.store(-1, Relaxed);
     STATE.acks.store(0, Relaxed);
     STATE.hint.store(0, Relaxed);
-    STATE.scan_requests.store(0, Relaxed);
+    STATE.apic_id.store(0, Relaxed);
+    STATE.requests_to_all.store(0, Relaxed);
+    STATE.requests_to_one.store(0, Relaxed);
+    STATE.kicks.store(0, Relaxed);
 }
 
 /// A pointer to the VM. It is not null and must not be followed.
@@ -76,8 +91,32 @@ pub(crate) fn vcpu() -> *mut bindings::kvm_vcpu {
 /// # Safety
 ///
 /// None: the pointers are not followed.
-unsafe extern "C" fn request_scan(_kvm: *mut bindings::kvm) {
-    STATE.scan_requests.fetch_add(1, Relaxed);
+unsafe extern "C" fn request_scan_of_all(_kvm: *mut bindings::kvm) -> u32 {
+    STATE.requests_to_all.fetch_add(1, Relaxed);
+    1
+}
+
+/// # Safety
+///
+/// `wanted` must be safe to call with `data`. The VM is not followed.
+unsafe extern "C" fn request_scan(
+    _kvm: *mut bindings::kvm,
+    kick: c_int,
+    wanted: Option<
+        unsafe extern "C" fn(*const bindings::kvm_irqroute_apic_view, *mut c_void) -> c_int,
+    >,
+    data: *mut c_void,
+) -> u32 {
+    let apic = xapic(STATE.apic_id.load(Relaxed) as u8, None).apic;
+    // SAFETY: `Host::request_scan()` passes both, and `apic` is a local that is valid for the call
+    // and not shared; no lock is needed.
+    let asked = wanted.is_some_and(|wanted| unsafe { wanted(&apic, data) } != 0);
+
+    STATE.requests_to_one.fetch_add(u32::from(asked), Relaxed);
+    STATE
+        .kicks
+        .fetch_add(u32::from(asked && kick != 0), Relaxed);
+    u32::from(asked)
 }
 
 /// # Safety
@@ -128,6 +167,7 @@ unsafe extern "C" fn notify_acked_gsi(_kvm: *mut bindings::kvm, gsi: c_int) {
 
 /// The functions of the fake KVM.
 pub(crate) static OPS: bindings::kvm_irqroute_ops = bindings::kvm_irqroute_ops {
+    request_scan_of_all: Some(request_scan_of_all),
     request_scan: Some(request_scan),
     set_sint_gsi: Some(set_sint_gsi),
     read_synic: Some(read_synic),
@@ -173,20 +213,22 @@ pub(crate) fn split_vm() -> bindings::kvm_irqroute_vm_view {
     }
 }
 
-/// The view of a vCPU of that VM, in xAPIC mode with APIC ID `id`, with `pending` in its IRR.
+/// The view of a vCPU of that VM, in xAPIC mode with APIC ID `id`, with `pending` in its IRR or ISR.
 pub(crate) fn xapic(id: u8, pending: Option<u8>) -> bindings::kvm_irqroute_vcpu_view {
     let mut view = bindings::kvm_irqroute_vcpu_view {
         vm: split_vm(),
-        x2apic_id: u32::from(id),
-        x2apic_mode: 0,
-        xapic_id: u32::from(id),
-        ldr: 0x0200_0000,
-        dfr: 0xffff_ffff,
+        apic: bindings::kvm_irqroute_apic_view {
+            x2apic_id: u32::from(id),
+            x2apic_mode: 0,
+            xapic_id: u32::from(id),
+            ldr: 0x0200_0000,
+            dfr: 0xffff_ffff,
+        },
         ..Default::default()
     };
 
     if let Some(vector) = pending {
-        if let Some(register) = view.irr.get_mut(usize::from(vector / 32)) {
+        if let Some(register) = view.pending_eoi.get_mut(usize::from(vector / 32)) {
             *register |= 1 << (vector % 32);
         }
     }

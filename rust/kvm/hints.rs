@@ -57,12 +57,7 @@ impl Hints {
     /// Takes note of the index of the vCPU that was found. Any context.
     pub(crate) fn set(&self, vp_index: u32, vcpu_index: u32) {
         if let Some(hint) = self.hint(vp_index) {
-            let value = vcpu_index.wrapping_add(1);
-
-            // Others read the same line; do not take it away from them in vain.
-            if hint.load(Relaxed) != value {
-                hint.store(value, Relaxed);
-            }
+            hint.store(vcpu_index.wrapping_add(1), Relaxed);
         }
     }
 }

@@ -16,9 +16,18 @@ use crate::routing::sint::{
 };
 use core::{
     marker::PhantomData,
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    ffi::{
+        c_int,
+        c_void, //
+    },
+    prelude::*, //
+};
 
 /// A VM as KVM knows it, with the functions that KVM offers for it.
 ///
@@ -49,6 +58,15 @@ unsafe impl Sync for Host {}
 pub(crate) struct Vp<'a> {
     vcpu: NonNull<bindings::kvm_vcpu>,
     _host: PhantomData<&'a Host>,
+}
+
+/// When a vCPU that is in the guest has to hear of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Before the request returns, so that the vCPU has to leave the guest.
+    Now,
+    /// Before it enters the guest the next time, whenever that is.
+    BeforeNextEntry,
 }
 
 /// What KVM found for a VP index.
@@ -86,12 +104,47 @@ impl Host {
     }
 
     /// Makes every vCPU scan the routes before it next enters the guest, and waits until none is
-    /// in the guest without having heard of it. Process context.
-    pub(crate) fn request_scan(&self) {
-        if let Some(request_scan) = self.ops().request_scan {
+    /// in the guest without having heard of it. Process context. Returns how many vCPUs there are.
+    pub(crate) fn request_scan_of_all(&self) -> u32 {
+        match self.ops().request_scan_of_all {
             // SAFETY: By the invariants, `kvm` is valid. KVM only touches atomic request bits, so
             // that aliasing is no concern and no lock is needed.
-            unsafe { request_scan(self.kvm.as_ptr()) }
+            Some(request_scan_of_all) => unsafe { request_scan_of_all(self.kvm.as_ptr()) },
+            None => 0,
+        }
+    }
+
+    /// As [`Self::request_scan_of_all`], but for vCPUs with a `wanted` local APIC, and with
+    /// [`Urgency::BeforeNextEntry`] without waiting. Returns how many these are.
+    pub(crate) fn request_scan<F>(&self, urgency: Urgency, wanted: F) -> u32
+    where
+        F: Fn(&bindings::kvm_irqroute_apic_view) -> bool,
+    {
+        /// # Safety
+        ///
+        /// Both pointers must be valid for reads, `data` of an `F`.
+        unsafe extern "C" fn call<F>(
+            apic: *const bindings::kvm_irqroute_apic_view,
+            data: *mut c_void,
+        ) -> c_int
+        where
+            F: Fn(&bindings::kvm_irqroute_apic_view) -> bool,
+        {
+            // SAFETY: `apic` is on KVM's stack and `data` on that of `request_scan()`. Both are
+            // valid during the call, and no one writes them meanwhile; no lock is needed.
+            let (apic, wanted) = unsafe { (&*apic, &*data.cast::<F>()) };
+
+            c_int::from(wanted(apic))
+        }
+
+        let kick = c_int::from(urgency == Urgency::Now);
+        let data = ptr::from_ref(&wanted).cast_mut().cast();
+        match self.ops().request_scan {
+            // SAFETY: As above, and KVM passes `data`, which outlives the call, to `call()` only.
+            Some(request_scan) => unsafe {
+                request_scan(self.kvm.as_ptr(), kick, Some(call::<F>), data)
+            },
+            None => 0,
         }
     }
 

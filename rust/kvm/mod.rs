@@ -10,6 +10,7 @@ pub(crate) mod fake;
 pub(crate) mod hints;
 pub(crate) mod host;
 pub(crate) mod index;
+pub(crate) mod list;
 pub(crate) mod locks;
 pub(crate) mod overlap;
 pub(crate) mod params;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The level routes of two tables while one takes the place of the other.
+//! Two routing tables while one takes the place of the other.
 
-use crate::routing::msi::Msi;
+use super::index::Index;
+use crate::routing::update::Changes;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -18,13 +19,23 @@ use kernel::{
     }, //
 };
 
-/// What scans have to cover instead of the table's own level routes, if anything.
+/// The tables that scans have to cover for a while, by their indexes.
+pub(crate) struct Both {
+    /// The one that is left behind.
+    pub(crate) old: Option<Arc<Index>>,
+    /// The one that takes its place.
+    pub(crate) new: Option<Arc<Index>>,
+    /// What is different in it.
+    pub(crate) changes: Changes,
+}
+
+/// What scans have to cover instead of the current table, if anything.
 #[pin_data]
 pub(crate) struct Overlap {
     /// Whether there is something, so that scans need not lock when there is not.
     active: Atomic<bool>,
     #[pin]
-    routes: Mutex<Option<Arc<KVVec<Msi>>>>,
+    both: Mutex<Option<Both>>,
 }
 
 impl Overlap {
@@ -32,38 +43,31 @@ impl Overlap {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             active: Atomic::new(false),
-            routes <- new_mutex!(None, "kvm_irqroute_overlap"),
+            both <- new_mutex!(None, "kvm_irqroute_overlap"),
         })
     }
 
-    /// Lets scans cover `old` and `new`. Process context. Returns `ENOMEM`, and changes nothing
-    /// then, if there is no memory for it.
-    pub(crate) fn begin(&self, old: &[Msi], new: &[Msi]) -> Result {
-        let mut both = KVVec::with_capacity(old.len().wrapping_add(new.len()), GFP_KERNEL_ACCOUNT)?;
-
-        for msi in [old, new].into_iter().flatten() {
-            both.push_within_capacity(*msi)?;
-        }
-        *self.routes.lock() = Some(Arc::new(both, GFP_KERNEL_ACCOUNT)?);
+    /// Lets scans cover both tables. Process context.
+    pub(crate) fn begin(&self, both: Both) {
+        *self.both.lock() = Some(both);
         self.active.store(true, Release);
-        Ok(())
     }
 
-    /// Lets scans cover the table alone. Process context. Returns whether it was otherwise.
-    pub(crate) fn end(&self) -> bool {
-        let active = self.active.load(Relaxed);
-
-        if active {
-            self.active.store(false, Relaxed);
-            *self.routes.lock() = None;
+    /// Lets scans cover the current table alone. Process context. Returns what they covered if it
+    /// was otherwise.
+    pub(crate) fn end(&self) -> Option<Both> {
+        if !self.active.load(Relaxed) {
+            return None;
         }
-        active
+
+        self.active.store(false, Relaxed);
+        self.both.lock().take()
     }
 
-    /// Returns the level routes to scan in place of the table's own. Process context.
-    pub(crate) fn routes(&self) -> Option<Arc<KVVec<Msi>>> {
+    /// Returns what `f` makes of the tables to cover, if there are two. Process context.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&Both) -> R) -> Option<R> {
         if self.active.load(Acquire) {
-            self.routes.lock().clone()
+            self.both.lock().as_ref().map(f)
         } else {
             None
         }

@@ -34,7 +34,7 @@ pub(crate) enum Event {
     Update,
     /// A vCPU scanned the routes, or its scan was checked.
     Scan,
-    /// All vCPUs of a VM were asked to scan.
+    /// A vCPU was asked to scan.
     ScanRequest,
     /// A SINT route was set up for a table.
     SintSetup,
@@ -79,8 +79,14 @@ impl Counters {
     /// Counts one more `event`. Any context.
     #[inline]
     pub(crate) fn count(&self, event: Event) {
+        self.add(event, 1);
+    }
+
+    /// Counts `more` events. Any context.
+    #[inline]
+    pub(crate) fn add(&self, event: Event, more: u64) {
         if let Some(counter) = self.0.get(event as usize) {
-            counter.fetch_add(1, Relaxed);
+            counter.fetch_add(more, Relaxed);
         }
     }
 

@@ -44,7 +44,11 @@ mod suite {
     };
     use kernel::{
         prelude::*,
-        sync::atomic::Relaxed, //
+        sync::{
+            atomic::Relaxed,
+            Arc,
+            ArcBorrow, //
+        }, //
     };
 
     const LEVEL: u32 = 1 << 15;
@@ -67,8 +71,15 @@ mod suite {
         unsafe { IrqSrcu::held() }
     }
 
-    fn index(routes: &[bindings::kvm_irq_routing_entry]) -> Result<Option<KBox<Index>>> {
-        Index::new(routes, ReservedPins(24), Rules::Documented)
+    fn index(routes: &[bindings::kvm_irq_routing_entry]) -> Result<Option<Arc<Index>>> {
+        let (pins, rules) = (ReservedPins(24), Rules::Documented);
+
+        Index::new(None, routes, pins, rules, MsiFormat::Compat)
+    }
+
+    /// Borrows an index as hook calls do.
+    fn borrow(index: &Option<Arc<Index>>) -> Option<ArcBorrow<'_, Index>> {
+        index.as_ref().map(Arc::as_arc_borrow)
     }
 
     #[test]
@@ -120,14 +131,14 @@ mod suite {
     #[test]
     fn view_of_a_vcpu() {
         let mut view = fake::xapic(9, Some(0x41));
-        view.isr[7] = 1 << 31;
+        view.pending_eoi[7] |= 1 << 31;
 
         let mut pending = VectorSet::EMPTY;
         pending.insert(0x41);
         pending.insert(0xff);
         assert_eq!(view.apic().pending_eoi, pending);
         assert_eq!(
-            view.apic().id,
+            view.apic.id(),
             ApicId::XApic {
                 id: 9,
                 initial_id: 9,
@@ -136,9 +147,9 @@ mod suite {
             }
         );
 
-        view.x2apic_mode = 1;
-        view.x2apic_id = 0x123;
-        view.ldr = 0x0012_0008;
+        view.apic.x2apic_mode = 1;
+        view.apic.x2apic_id = 0x123;
+        view.apic.ldr = 0x0012_0008;
         assert_eq!(
             view.apic().id,
             ApicId::X2Apic {
@@ -180,15 +191,21 @@ mod suite {
         for back in 0..4096u32 {
             let gsi = back ^ 4095;
             let route = if gsi < 4000 {
-                fake::msi_route(gsi, 0xfee0_0000, LEVEL | gsi & 0xff)
+                fake::msi_route(gsi, 0xfee0_0000 | u64::from(gsi / 1000) << 12, LEVEL | 0x41)
             } else {
                 fake::sint_route(gsi, gsi.wrapping_sub(4000), 15)
             };
             routes.push_within_capacity(route)?;
         }
 
-        let index = Index::new(&routes, ReservedPins(4096), Rules::Documented)?.ok_or(EINVAL)?;
-        assert_eq!(index.level().len(), 4000);
+        let (pins, rules) = (ReservedPins(4096), Rules::Documented);
+        let index = Index::new(None, &routes, pins, rules, MsiFormat::Compat)?.ok_or(EINVAL)?;
+        for (id, words) in [(0, [0, 1 << 1, 0, 0]), (3, [0, 1 << 1, 0, 0]), (4, [0; 4])] {
+            let vcpu = fake::xapic(id, None);
+            let reaching = index.level().reaching(&vcpu.apic.id(), vcpu.vm.reading());
+
+            assert_eq!(reaching.words(), words);
+        }
         assert_eq!(index.sints().len(), 96);
         let order = index.sints().iter().map(|route| route.gsi);
         assert!(order.eq(4000..4096));
@@ -207,14 +224,15 @@ mod suite {
             fake::sint_route(11, 0, 16),
         ])?;
 
-        vm.prepare(None, index.as_deref())?;
-        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 0);
+        vm.prepare(&fake::split_vm(), None, borrow(&index));
+        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 0);
         vm.update(&irq_lock(), &fake::split_vm(), index.as_deref());
         // The highest GSI of those that have both a virtual processor and a SINT.
         assert_eq!(fake::STATE.sint_gsi.load(Relaxed), 9);
-        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 1);
-        vm.settled();
-        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 1);
+        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 1);
+        vm.settled(&fake::split_vm());
+        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 1);
+        assert_eq!(fake::STATE.requests_to_one.load(Relaxed), 0);
         assert_eq!(vm.counters().get(Event::Update), 1);
         assert_eq!(vm.counters().get(Event::ScanRequest), 1);
         Ok(())
@@ -223,6 +241,7 @@ mod suite {
     #[test]
     fn update_of_level_routes() -> Result {
         fake::reset(0x60);
+        let view = fake::split_vm();
         let vm = vm(Mode::Rust, Rules::Documented)?;
         let old = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
         let new = index(&[
@@ -230,28 +249,68 @@ mod suite {
             fake::sint_route(9, 0, 2),
         ])?;
         let vcpu = fake::xapic(0, None);
-        let handled =
-            |index: &Option<KBox<Index>>| vm.scan(index.as_deref(), &vcpu).handled.words();
+        let handled = |index: &Option<Arc<Index>>| vm.scan(index.as_deref(), &vcpu).handled.words();
+        let requests = || fake::STATE.requests_to_one.load(Relaxed);
 
         assert_eq!(handled(&old), [0, 1 << 1, 0, 0]);
-        vm.prepare(old.as_deref(), new.as_deref())?;
-        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 1);
+        vm.prepare(&view, borrow(&old), borrow(&new));
+        assert_eq!(requests(), 1);
         // Whichever table a vCPU finds, it has to know both.
         assert_eq!(handled(&old), [0, 1 << 1 | 1 << 2, 0, 0]);
-        vm.update(&irq_lock(), &fake::split_vm(), new.as_deref());
+        vm.update(&irq_lock(), &view, new.as_deref());
         assert_eq!(fake::STATE.sint_gsi.load(Relaxed), -1);
-        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 1);
+        assert_eq!(requests(), 1);
         assert_eq!(handled(&new), [0, 1 << 1 | 1 << 2, 0, 0]);
-        vm.settled();
-        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 2);
+        vm.settled(&view);
+        assert_eq!(requests(), 2);
         assert_eq!(handled(&new), [0, 1 << 2, 0, 0]);
 
         // Nothing that a scan would see has changed.
-        vm.prepare(new.as_deref(), new.as_deref())?;
-        vm.update(&irq_lock(), &fake::split_vm(), new.as_deref());
-        vm.settled();
+        vm.prepare(&view, borrow(&new), borrow(&new));
+        vm.update(&irq_lock(), &view, new.as_deref());
+        vm.settled(&view);
+        assert_eq!(requests(), 2);
+        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 0);
         assert_eq!(vm.counters().get(Event::Update), 2);
         assert_eq!(vm.counters().get(Event::ScanRequest), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn update_that_concerns_another_vcpu() -> Result {
+        let view = fake::split_vm();
+        let vm = vm(Mode::Rust, Rules::Documented)?;
+        let to_0 = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
+        let to_1 = index(&[fake::msi_route(0, 0xfee0_1000, LEVEL | 0x41)])?;
+
+        // APIC ID of the vCPU, and how often it is asked before and after: to learn of the route,
+        // and to forget about it.
+        for (id, before, after) in [(0, 0, 1), (1, 1, 1), (2, 0, 0)] {
+            fake::reset(0x60);
+            fake::STATE.apic_id.store(id, Relaxed);
+            vm.prepare(&view, borrow(&to_0), borrow(&to_1));
+            assert_eq!(fake::STATE.requests_to_one.load(Relaxed), before);
+            vm.settled(&view);
+            assert_eq!(fake::STATE.requests_to_one.load(Relaxed), after);
+            assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 0);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn update_of_routes_that_were_read_in_two_ways() -> Result {
+        fake::reset(0x60);
+        let mut view = fake::split_vm();
+        let vm = vm(Mode::Rust, Rules::Documented)?;
+        let to_256 = index(&[fake::msi_route(0, 0x0000_0100_fee0_0000, LEVEL | 0x41)])?;
+        let to_1 = index(&[fake::msi_route(0, 0xfee0_1000, LEVEL | 0x41)])?;
+
+        // By the time of the update, 32-bit destinations are on.
+        view.x2apic_format = 1;
+        vm.prepare(&view, borrow(&to_256), borrow(&to_1));
+        vm.settled(&view);
+        assert_eq!(fake::STATE.requests_to_one.load(Relaxed), 0);
+        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 2);
         Ok(())
     }
 
@@ -263,7 +322,7 @@ mod suite {
         view.split = 0;
 
         vm.update(&irq_lock(), &view, None);
-        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 0);
+        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 0);
         assert_eq!(vm.counters().get(Event::ScanRequest), 0);
         Ok(())
     }
@@ -277,7 +336,7 @@ mod suite {
         vm.update(&irq_lock(), &fake::split_vm(), index.as_deref());
         // KVM's C does the work.
         assert_eq!(fake::STATE.sint_gsi.load(Relaxed), -1);
-        assert_eq!(fake::STATE.scan_requests.load(Relaxed), 0);
+        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 0);
         assert_eq!(vm.counters().get(Event::Update), 1);
         Ok(())
     }
@@ -287,7 +346,7 @@ mod suite {
         for (rules, requests) in [(Rules::Documented, 1), (Rules::C, 0)] {
             fake::reset(0x60);
             vm(Mode::Rust, rules)?.reading_changed(&fake::split_vm());
-            assert_eq!(fake::STATE.scan_requests.load(Relaxed), requests);
+            assert_eq!(fake::STATE.requests_to_all.load(Relaxed), requests);
         }
         Ok(())
     }
@@ -298,7 +357,7 @@ mod suite {
             fake::reset(0x60);
             fake::STATE.vp_index.store(7, Relaxed);
             let vm = vm(Mode::Rust, rules)?;
-            vm.build_index(&fake::split_vm(), &[fake::sint_route(9, 7, 2)])?;
+            vm.build_index(&fake::split_vm(), None, &[fake::sint_route(9, 7, 2)])?;
 
             // Nothing is known of it yet.
             assert_eq!(vm.deliver_sint(7, 2, true), Ok(1));

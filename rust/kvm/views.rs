@@ -11,15 +11,13 @@ use crate::routing::{
         LogicalModel, //
     },
     index::Route,
+    level::Reading,
     msi::{
         Msi,
         MsiFormat, //
     },
     pins::ReservedPins,
-    scan::{
-        Reading,
-        Scan, //
-    },
+    scan::Scan,
     sint::SintRoute,
     vector::VectorSet, //
 };
@@ -56,10 +54,11 @@ impl bindings::kvm_irqroute_vm_view {
     }
 }
 
-impl bindings::kvm_irqroute_vcpu_view {
-    /// Returns the local APIC.
-    pub(crate) fn apic(&self) -> Apic {
-        let id = if self.x2apic_mode != 0 {
+impl bindings::kvm_irqroute_apic_view {
+    /// Returns the identity of the local APIC.
+    #[inline]
+    pub(crate) fn id(&self) -> ApicId {
+        if self.x2apic_mode != 0 {
             ApicId::X2Apic {
                 id: self.x2apic_id,
                 ldr: self.ldr,
@@ -72,12 +71,17 @@ impl bindings::kvm_irqroute_vcpu_view {
                 logical_id: (self.ldr >> 24) as u8,
                 model: LogicalModel::from_dfr(self.dfr),
             }
-        };
+        }
+    }
+}
 
+impl bindings::kvm_irqroute_vcpu_view {
+    /// Returns the local APIC.
+    #[inline]
+    pub(crate) fn apic(&self) -> Apic {
         Apic {
-            id,
-            pending_eoi: VectorSet::from_registers(&self.irr)
-                .union(&VectorSet::from_registers(&self.isr)),
+            id: self.apic.id(),
+            pending_eoi: VectorSet::from_registers(&self.pending_eoi),
         }
     }
 }
@@ -100,6 +104,15 @@ impl From<&bindings::kvm_irqroute_scan_result> for Scan {
             handled: VectorSet::from_words(result.handled),
             highest_stale: u8::try_from(result.highest_stale).ok(),
         }
+    }
+}
+
+impl bindings::kvm_irq_routing_entry {
+    /// Tells whether [`Route::entry`] may keep the route. That is for what large tables consist of,
+    /// MSIs beyond the pins, which are passed over quickly.
+    #[inline]
+    pub(crate) fn may_matter(&self, pins: ReservedPins) -> bool {
+        self.type_ != bindings::KVM_IRQ_ROUTING_MSI || pins.contains(self.gsi)
     }
 }
 

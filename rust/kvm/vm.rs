@@ -9,14 +9,22 @@ use super::{
         self,
         Found,
         Host,
+        Urgency,
         Vp, //
     },
-    index::Index,
+    index::{
+        Index,
+        Level,
+        Listings, //
+    },
     locks::{
         IrqLock,
         IrqSrcu, //
     },
-    overlap::Overlap,
+    overlap::{
+        Both,
+        Overlap, //
+    },
     params::Mode,
     stats::{
         Counters,
@@ -25,10 +33,9 @@ use super::{
     }, //
 };
 use crate::routing::{
-    msi::{
-        Msi,
-        Trigger, //
-    },
+    apic::Apic,
+    level::Reading,
+    msi::Trigger,
     rules::Rules,
     scan::{
         reports_eoi,
@@ -44,7 +51,7 @@ use crate::routing::{
     update::{
         after_publication,
         after_reading_changed,
-        overlaps,
+        Changes,
         ScanRequest, //
     },
     verify::{
@@ -52,7 +59,14 @@ use crate::routing::{
         sint_agrees, //
     }, //
 };
-use kernel::prelude::*;
+use core::ptr;
+use kernel::{
+    prelude::*,
+    sync::{
+        Arc,
+        ArcBorrow, //
+    }, //
+};
 
 /// A bound VM, from KVM_CREATE_VM until it is destroyed.
 #[pin_data]
@@ -66,8 +80,17 @@ pub(crate) struct Vm {
     overlap: Overlap,
 }
 
-fn level(index: Option<&Index>) -> &[Msi] {
-    index.map_or(&[], Index::level)
+fn level(index: Option<&Index>) -> Option<&Level> {
+    index.map(Index::level)
+}
+
+/// Tells whether two tables share an index.
+fn is_same(old: Option<&Level>, new: Option<&Level>) -> bool {
+    old.map(ptr::from_ref) == new.map(ptr::from_ref)
+}
+
+fn scan_of(index: Option<&Index>, reading: Reading, apic: &Apic) -> Scan {
+    index.map_or(Scan::default(), |index| scan(index.level(), reading, apic))
 }
 
 fn sints(index: Option<&Index>) -> &[SintRoute] {
@@ -98,32 +121,35 @@ impl Vm {
             return self.host.read_synic(vp_index, sint, vp_index);
         }
 
-        let found = self
-            .host
-            .read_synic(vp_index, sint, self.hints.get(vp_index));
-        if let Some(vcpu_index) = found.vcpu_index {
+        let hint = self.hints.get(vp_index);
+        let found = self.host.read_synic(vp_index, sint, hint);
+        if let Some(vcpu_index) = found.vcpu_index.filter(|index| *index != hint) {
             self.hints.set(vp_index, vcpu_index);
         }
         found
     }
 
-    fn request(&self, request: ScanRequest) {
-        match request {
-            ScanRequest::None => (),
-            ScanRequest::All => {
-                self.stats.count(Event::ScanRequest);
-                self.host.request_scan();
-            }
-        }
+    fn request(&self, urgency: Urgency, request: ScanRequest<'_, Listings>) {
+        let asked = match request {
+            ScanRequest::None => return,
+            ScanRequest::All => self.host.request_scan_of_all(),
+            ScanRequest::Of(excess) => self
+                .host
+                .request_scan(urgency, |apic| excess.reaches(&apic.id())),
+        };
+
+        self.stats.add(Event::ScanRequest, u64::from(asked));
     }
 
-    /// Makes the index of a routing table. Process context.
+    /// Makes the index of a routing table, given that of the current one. Process context.
     pub(crate) fn build_index(
         &self,
         view: &bindings::kvm_irqroute_vm_view,
+        old: Option<ArcBorrow<'_, Index>>,
         routes: &[bindings::kvm_irq_routing_entry],
-    ) -> Result<Option<KBox<Index>>> {
-        let index = Index::new(routes, view.reserved_pins(), self.rules)?;
+    ) -> Result<Option<Arc<Index>>> {
+        let (pins, format) = (view.reserved_pins(), view.reading().format);
+        let index = Index::new(old, routes, pins, self.rules, format)?;
 
         if self.rules == Rules::Documented && !sints(index.as_deref()).is_empty() {
             self.hints.prepare()?;
@@ -131,14 +157,32 @@ impl Vm {
         Ok(index)
     }
 
-    /// Gets ready for a table to be published in place of another. Process context. Returns
-    /// `ENOMEM`, and changes nothing then, if there is no memory for it.
-    pub(crate) fn prepare(&self, old: Option<&Index>, new: Option<&Index>) -> Result {
-        if overlaps(self.rules, level(old), level(new)) {
-            self.overlap.begin(level(old), level(new))?;
-            self.request(ScanRequest::All);
+    /// Gets ready for a table to be published in place of another. Process context.
+    pub(crate) fn prepare(
+        &self,
+        view: &bindings::kvm_irqroute_vm_view,
+        old: Option<ArcBorrow<'_, Index>>,
+        new: Option<ArcBorrow<'_, Index>>,
+    ) {
+        let reading = view.reading();
+        let (old_level, new_level) = (level(old.as_deref()), level(new.as_deref()));
+
+        if self.rules == Rules::C || is_same(old_level, new_level) {
+            return;
         }
-        Ok(())
+
+        let changes = Changes::between(old_level, new_level, reading.format);
+        if changes.is_none() {
+            return;
+        }
+
+        self.overlap.begin(Both {
+            old: old.map(Arc::from),
+            new: new.map(Arc::from),
+            changes,
+        });
+        let request = changes.before_publication(old_level, new_level, reading);
+        self.request(Urgency::Now, request);
     }
 
     /// Lets the SINTs know which GSI each reports to.
@@ -168,20 +212,28 @@ impl Vm {
         if self.rules == Rules::C {
             self.apply_sints(lock, index);
         }
-        self.request(after_publication(self.rules, view.is_split()));
+        self.request(Urgency::Now, after_publication(self.rules, view.is_split()));
     }
 
     /// Leaves the table before the current one behind: no interrupt is in flight by it any more.
     /// Process context.
-    pub(crate) fn settled(&self) {
-        if self.overlap.end() {
-            self.request(ScanRequest::All);
-        }
+    pub(crate) fn settled(&self, view: &bindings::kvm_irqroute_vm_view) {
+        let Some(both) = self.overlap.end() else {
+            return;
+        };
+        let (old, new) = (level(both.old.as_deref()), level(both.new.as_deref()));
+
+        // What a vCPU does not forget at once costs it an exit, and then it scans anyway.
+        let request = both.changes.after_grace_period(old, new, view.reading());
+        self.request(Urgency::BeforeNextEntry, request);
     }
 
     /// Acts on a change of how the routes decode. Process context.
     pub(crate) fn reading_changed(&self, view: &bindings::kvm_irqroute_vm_view) {
-        self.request(after_reading_changed(self.rules, view.is_split()));
+        self.request(
+            Urgency::Now,
+            after_reading_changed(self.rules, view.is_split()),
+        );
     }
 
     /// Scans the routes for a vCPU.
@@ -192,9 +244,18 @@ impl Vm {
     ) -> Scan {
         self.stats.count(Event::Scan);
 
-        let overlap = self.overlap.routes();
-        let level = overlap.as_deref().map_or(level(index), |routes| routes);
-        scan(level, vcpu.vm.reading(), &vcpu.apic())
+        let (reading, apic) = (vcpu.vm.reading(), vcpu.apic());
+        let of_both = self.overlap.with(|both| {
+            let [old, new] =
+                [&both.old, &both.new].map(|index| scan_of(index.as_deref(), reading, &apic));
+
+            old.union(&new)
+        });
+
+        match of_both {
+            Some(scan) => scan,
+            None => index.map_or(Scan::default(), |index| scan(index.level(), reading, &apic)),
+        }
     }
 
     /// Tells whether an EOI that a scan has found is reported. Any context.
@@ -217,7 +278,7 @@ impl Vm {
         }
 
         let rust = self.scan(index, before);
-        let latest = scan(level(index), after.vm.reading(), &after.apic());
+        let latest = scan_of(index, after.vm.reading(), &after.apic());
         if scan_agrees(c, &rust, &latest) {
             return;
         }
@@ -226,7 +287,7 @@ impl Vm {
         if host::may_log() {
             pr_warn!(
                 "scan of APIC {:#x} differs: C {:x?}, Rust {:x?}\n",
-                before.x2apic_id,
+                before.apic.x2apic_id,
                 c,
                 rust
             );

@@ -2,9 +2,9 @@
 
 //! The routes of a table that matter after it is published.
 //!
-//! Scans want the level routes of the reserved pins and nothing else, updates want the SINT
-//! routes. Sorting them out once, before the table is published, keeps both from walking over
-//! thousands of routes that are none of their business.
+//! Scans want the level routes of the reserved pins and nothing else, the ends of SINTs want the
+//! SINT routes. Sorting them out once, before the table is published, keeps both from walking
+//! over thousands of routes that are none of their business.
 
 use super::{
     msi::{Delivery, Msi, Trigger},
@@ -55,41 +55,6 @@ impl Route {
             Route::Sint(sint) => Some(Entry::Sint(sint)),
             Route::Msi { .. } | Route::Other => None,
         }
-    }
-}
-
-/// How many entries of each kind a table has: the storage that its index needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Size {
-    /// Level routes of reserved pins.
-    pub(crate) level: usize,
-    /// SINT routes.
-    pub(crate) sints: usize,
-}
-
-impl Size {
-    /// Counts the entries that `routes` give.
-    pub(crate) fn of(
-        routes: impl Iterator<Item = Route>,
-        pins: ReservedPins,
-        rules: Rules,
-    ) -> Self {
-        let mut size = Self::default();
-
-        for route in routes {
-            match route.entry(pins, rules) {
-                Some(Entry::Level(_)) => size.level = size.level.wrapping_add(1),
-                Some(Entry::Sint(_)) => size.sints = size.sints.wrapping_add(1),
-                None => (),
-            }
-        }
-
-        size
-    }
-
-    /// Tells whether there is nothing to keep.
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
     }
 }
 

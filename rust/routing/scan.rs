@@ -3,20 +3,13 @@
 //! Which EOIs a vCPU with a split irqchip has to report to userspace.
 
 use super::{
-    apic::{Apic, BroadcastQuirk},
-    msi::{Msi, MsiFormat, Trigger},
+    apic::Apic,
+    directory::{List, Listing},
+    level::{Level, Reading},
+    msi::{Msi, Trigger},
     rules::Rules,
     vector::VectorSet,
 };
-
-/// How the routes of a VM are to be read at the time of a scan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reading {
-    /// Where MSIs keep their destination.
-    pub(crate) format: MsiFormat,
-    /// What destination 0xff means in x2APIC mode.
-    pub(crate) quirk: BroadcastQuirk,
-}
 
 /// The outcome of a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +21,16 @@ pub(crate) struct Scan {
     pub(crate) highest_stale: Option<u8>,
 }
 
+impl Scan {
+    /// Returns the outcome of a scan of the routes of both scans.
+    pub(crate) fn union(&self, other: &Self) -> Self {
+        Self {
+            handled: self.handled.union(&other.handled),
+            highest_stale: self.highest_stale.max(other.highest_stale),
+        }
+    }
+}
+
 /// Scans the level routes of the reserved pins for a vCPU with local APIC `apic`.
 ///
 /// An EOI is reported if the vCPU may receive the interrupt by a route of the table, or if it has
@@ -35,24 +38,18 @@ pub(crate) struct Scan {
 /// its end. Whether a pending interrupt really came by a route is not known, so that a vector
 /// which a route to another vCPU happens to use counts too.
 #[inline]
-pub(crate) fn scan(level: &[Msi], reading: Reading, apic: &Apic) -> Scan {
-    let mut result = Scan::default();
+pub(crate) fn scan<M, L>(level: &Level<M, L>, reading: Reading, apic: &Apic) -> Scan
+where
+    M: List<Msi>,
+    L: List<Listing>,
+{
+    let reaching = level.reaching(&apic.id, reading);
+    let stale = level.stale(apic, reading, &reaching);
 
-    for msi in level {
-        let vector = msi.vector();
-
-        if apic
-            .id
-            .accepts(msi.destination(reading.format), reading.quirk)
-        {
-            result.handled.insert(vector);
-        } else if apic.pending_eoi.contains(vector) {
-            result.handled.insert(vector);
-            result.highest_stale = result.highest_stale.max(Some(vector));
-        }
+    Scan {
+        handled: reaching.union(&stale),
+        highest_stale: stale.highest(),
     }
-
-    result
 }
 
 /// Tells whether the EOI of a vector that a scan has found is reported, given the trigger mode of

@@ -36,7 +36,7 @@ impl SintRegister {
 }
 
 /// A KVM_IRQ_ROUTING_HV_SINT route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SintRoute {
     /// The GSI that is routed, and that hears of the EOI or EOM.
     pub(crate) gsi: u32,

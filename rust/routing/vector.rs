@@ -47,12 +47,51 @@ impl VectorSet {
         self.0[usize::from(vector >> 6)] & 1 << (vector & 63) != 0
     }
 
-    /// Returns the vectors that are in either set.
-    pub(crate) fn union(&self, other: &Self) -> Self {
+    #[inline]
+    fn zip(&self, other: &Self, f: impl Fn(u64, u64) -> u64) -> Self {
         let [a, b, c, d] = self.0;
-        let [e, f, g, h] = other.0;
+        let [w, x, y, z] = other.0;
 
-        Self([a | e, b | f, c | g, d | h])
+        Self([f(a, w), f(b, x), f(c, y), f(d, z)])
+    }
+
+    /// Returns the vectors that are in either set.
+    #[inline]
+    pub(crate) fn union(&self, other: &Self) -> Self {
+        self.zip(other, |mine, others| mine | others)
+    }
+
+    /// Returns the vectors that are in both sets.
+    #[inline]
+    pub(crate) fn intersection(&self, other: &Self) -> Self {
+        self.zip(other, |mine, others| mine & others)
+    }
+
+    /// Returns the vectors that are in this set and not in `other`.
+    #[inline]
+    pub(crate) fn difference(&self, other: &Self) -> Self {
+        self.zip(other, |mine, others| mine & !others)
+    }
+
+    /// Tells whether there is no vector in the set.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        let [a, b, c, d] = self.0;
+
+        // A comparison of arrays would be a call of memcmp().
+        a | b | c | d == 0
+    }
+
+    /// Returns the highest vector of the set.
+    #[inline]
+    pub(crate) fn highest(&self) -> Option<u8> {
+        let [a, b, c, d] = self.0;
+        let highest = |word: u64, first: u8| Some(word.checked_ilog2()? as u8 | first);
+
+        highest(d, 192)
+            .or_else(|| highest(c, 128))
+            .or_else(|| highest(b, 64))
+            .or_else(|| highest(a, 0))
     }
 
     /// Tells whether every vector of this set is in `other`.
