@@ -11,11 +11,13 @@ use super::{
     reference::{self, Arch, Entry, Lapic, MAX_ROUTES},
     routing::{
         apic::{Apic, ApicId, BroadcastQuirk, LogicalModel},
+        directory::{List, Listing, NoMemory},
         index::{self, Route},
+        level::{Level, Reading},
         msi::{Msi, MsiFormat},
         pins::ReservedPins,
         rules::Rules,
-        scan::{self, Reading, Scan},
+        scan::{self, Scan},
         sint::SintRoute,
         vector::VectorSet,
     },
@@ -27,6 +29,27 @@ use proptest::{
     sample::{select, Index},
 };
 use std::collections::BTreeSet;
+
+impl<T> List<T> for Vec<T> {
+    fn push(&mut self, item: T) -> Result<(), NoMemory> {
+        Vec::push(self, item);
+        Ok(())
+    }
+}
+
+/// The level routes of a table, in as much memory as they need.
+pub(crate) type VecLevel = Level<Vec<Msi>, Vec<Listing>>;
+
+/// Returns what a table keeps of the level routes `msis`.
+pub(crate) fn level(msis: &[Msi], format: MsiFormat) -> VecLevel {
+    let mut level = Level::new(format);
+
+    for &msi in msis {
+        level.add(msi).expect("there is memory");
+    }
+
+    level
+}
 
 /// A VM with one vCPU, as far as scans are concerned.
 #[derive(Clone, Debug)]
@@ -48,16 +71,19 @@ impl Case {
         self.table.iter().map(route)
     }
 
-    /// Scans with the core.
-    pub(crate) fn scan(&self) -> Scan {
-        let level: Vec<Msi> = self
-            .routes()
+    /// Returns the level routes of the window, as KVM's C sees them.
+    pub(crate) fn msis(&self) -> Vec<Msi> {
+        self.routes()
             .filter_map(|route| match route.entry(self.pins(), Rules::C) {
                 Some(index::Entry::Level(msi)) => Some(msi),
                 _ => None,
             })
-            .collect();
-        let reading = Reading {
+            .collect()
+    }
+
+    /// Returns how the routes are to be read.
+    pub(crate) fn reading(&self) -> Reading {
+        Reading {
             format: if self.arch.x2apic_format {
                 MsiFormat::X2Apic
             } else {
@@ -68,9 +94,20 @@ impl Case {
             } else {
                 BroadcastQuirk::On
             },
-        };
+        }
+    }
 
-        scan::scan(&level, reading, &apic(&self.lapic))
+    /// Scans with the core.
+    pub(crate) fn scan(&self) -> Scan {
+        let reading = self.reading();
+        let level = level(&self.msis(), reading.format);
+
+        scan::scan(&level, reading, &self.apic())
+    }
+
+    /// Returns the local APIC in the core's terms.
+    pub(crate) fn apic(&self) -> Apic {
+        apic(&self.lapic)
     }
 
     /// Scans as KVM does.

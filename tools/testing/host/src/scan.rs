@@ -8,9 +8,10 @@ use super::{
     reference::{self, Entry, LapicIrq},
     routing::{
         apic::{Apic, ApicId, BroadcastQuirk},
+        level::Reading,
         msi::{Msi, MsiFormat, Trigger},
         rules::Rules,
-        scan::{reports_eoi, scan, Reading, Scan},
+        scan::{reports_eoi, scan, Scan},
         vector::VectorSet,
     },
 };
@@ -94,7 +95,7 @@ fn reports_targets_and_what_is_in_flight() {
         };
 
         assert_eq!(
-            scan(&level, reading, &apic),
+            scan(&cases::level(&level, reading.format), reading, &apic),
             Scan {
                 handled: set(handled),
                 highest_stale,
@@ -128,7 +129,8 @@ fn reading_decides_where_a_route_goes() {
             id: ApicId::X2Apic { id, ldr: 0 },
             pending_eoi: VectorSet::EMPTY,
         };
-        let found = scan(&[wide, broadcast], Reading { format, quirk }, &apic);
+        let level = cases::level(&[wide, broadcast], format);
+        let found = scan(&level, Reading { format, quirk }, &apic);
 
         assert_eq!(
             found.handled,
