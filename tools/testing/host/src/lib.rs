@@ -34,6 +34,7 @@ mod reference;
 mod apic;
 mod index;
 mod msi;
+mod name;
 mod pins;
 mod scan;
 mod sint;
