@@ -32,6 +32,7 @@ mod property;
 mod reference;
 
 mod apic;
+mod directory;
 mod index;
 mod msi;
 mod name;
