@@ -34,6 +34,7 @@ mod reference;
 mod apic;
 mod directory;
 mod index;
+mod level;
 mod msi;
 mod name;
 mod pins;
