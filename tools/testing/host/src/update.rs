@@ -2,13 +2,37 @@
 
 //! What a new routing table makes KVM recompute.
 
-use super::routing::{
-    directory::Listing,
-    rules::Rules,
-    update::{after_publication, after_reading_changed, ScanRequest},
+use super::{
+    cases::{self, VecLevel},
+    property,
+    routing::{
+        apic::{ApicId, BroadcastQuirk, LogicalModel},
+        directory::Listing,
+        level::Reading,
+        msi::{Msi, MsiFormat},
+        rules::Rules,
+        update::{after_publication, after_reading_changed, Changes, ScanRequest},
+        vector::VectorSet,
+    },
+};
+use proptest::{
+    collection::vec,
+    prelude::{any, Just, Strategy},
+    prop_assert, prop_assert_eq, prop_oneof,
+    sample::select,
+    test_runner::TestCaseResult,
 };
 
 type Request<'a> = ScanRequest<'a, Vec<Listing>>;
+
+const COMPAT: Reading = Reading {
+    format: MsiFormat::Compat,
+    quirk: BroadcastQuirk::Off,
+};
+const X2APIC: Reading = Reading {
+    format: MsiFormat::X2Apic,
+    quirk: BroadcastQuirk::Off,
+};
 
 #[test]
 fn split_irqchip_alone_scans() {
@@ -22,7 +46,7 @@ fn split_irqchip_alone_scans() {
             (after_publication(rules, split), published),
             (after_reading_changed(rules, split), reread),
         ] {
-            let request: Request = request;
+            let request: Request<'_> = request;
 
             assert!(
                 match request {
@@ -34,4 +58,405 @@ fn split_irqchip_alone_scans() {
             );
         }
     }
+}
+
+/// A level route to the CPU with the given ID.
+fn msi(id: u32, vector: u8) -> Msi {
+    Msi {
+        address_lo: 0xfee0_0000 | (id & 0xff) << 12,
+        address_hi: id & !0xff,
+        data: 0x8000 | u32::from(vector),
+    }
+}
+
+/// Tells whether a request concerns a local APIC.
+fn concerns(request: &Request<'_>, id: &ApicId) -> bool {
+    match request {
+        ScanRequest::None => false,
+        ScanRequest::All => true,
+        ScanRequest::Of(excess) => excess.reaches(id),
+    }
+}
+
+/// Returns the vectors of the routes that an APIC accepts, one by one.
+fn sent(msis: &[Msi], id: &ApicId, reading: Reading) -> VectorSet {
+    let mut vectors = VectorSet::EMPTY;
+
+    for msi in msis {
+        if id.accepts(msi.destination(reading.format), reading.quirk) {
+            vectors.insert(msi.vector());
+        }
+    }
+    vectors
+}
+
+fn sends_more(here: &[Msi], there: &[Msi], id: &ApicId, reading: Reading) -> bool {
+    !sent(here, id, reading).is_subset(&sent(there, id, reading))
+}
+
+#[derive(Clone, Debug)]
+struct Update {
+    crowd: Vec<ApicId>,
+    old: Vec<Msi>,
+    new: Vec<Msi>,
+    quirk: BroadcastQuirk,
+}
+
+/// The local APIC of a CPU as firmware sets it up, in one of the modes.
+fn apic(number: u32, mode: u8) -> ApicId {
+    let (logical_id, model) = match mode {
+        0 => {
+            return ApicId::X2Apic {
+                id: number,
+                ldr: number >> 4 << 16 | 1 << (number & 0xf),
+            }
+        }
+        1 => (1 << (number & 7), LogicalModel::Flat),
+        2 => (
+            (number >> 2 << 4) as u8 | 1 << (number & 3),
+            LogicalModel::Cluster,
+        ),
+        _ => (number as u8, LogicalModel::Reserved),
+    };
+
+    ApicId::XApic {
+        id: number as u8,
+        initial_id: number,
+        logical_id,
+        model,
+    }
+}
+
+/// Generates routes to some of `nr` CPUs, physical ones unless `logical`.
+fn routes(nr: u32, logical: bool) -> impl Strategy<Value = Msi> {
+    let ids = move || {
+        prop_oneof![
+            12 => 0..nr,
+            1 => Just(0xff),
+            1 => any::<u16>().prop_map(u32::from),
+        ]
+    };
+    let sets = prop_oneof![
+        // CPUs in xAPIC and in x2APIC mode.
+        4 => (0..nr).prop_map(|id| id >> 4 << 16 | 1 << (id & 0xf)),
+        2 => (0..nr).prop_map(|id| (id >> 2 << 4 | 1 << (id & 3)) & 0xff),
+        2 => any::<u8>().prop_map(u32::from),
+        1 => any::<u16>().prop_map(u32::from),
+        1 => select(vec![0xff, u32::MAX]),
+    ];
+    let vectors = prop_oneof![4 => 0x30..0x34_u8, 1 => any::<u8>()];
+
+    (ids(), sets, any::<bool>(), vectors).prop_map(move |(id, set, is_set, vector)| {
+        if logical && is_set {
+            let msi = msi(set, vector);
+
+            Msi {
+                address_lo: msi.address_lo | 1 << 2,
+                ..msi
+            }
+        } else {
+            msi(id, vector)
+        }
+    })
+}
+
+/// Generates crowds of local APICs and two tables, many of whose routes are the same.
+fn updates(logical: bool) -> impl Strategy<Value = Update> {
+    let sizes = prop_oneof![6 => 1..20_u32, 1 => 1..=300_u32];
+
+    sizes
+        .prop_flat_map(move |nr| {
+            let changes = prop_oneof![1 => Just(0), 4 => 1..4_usize, 2 => 10..40_usize];
+            let tables = changes.prop_flat_map(move |nr_changes| {
+                (
+                    vec(routes(nr, logical), 0..20),
+                    vec((any::<bool>(), routes(nr, logical)), nr_changes),
+                )
+            });
+
+            (vec(0..4_u8, nr as usize), tables, any::<[bool; 2]>())
+        })
+        .prop_map(|(modes, (old, changes), [off, reverse])| {
+            let mut new = old.clone();
+
+            for (replace, msi) in changes {
+                if replace && !new.is_empty() {
+                    let number = msi.vector() as usize % new.len();
+
+                    new[number] = msi;
+                } else {
+                    new.push(msi);
+                }
+            }
+
+            let quirk = if off {
+                BroadcastQuirk::Off
+            } else {
+                BroadcastQuirk::On
+            };
+            let crowd = (0..).zip(modes).map(|(id, mode)| apic(id, mode)).collect();
+            let (old, new) = if reverse { (new, old) } else { (old, new) };
+
+            Update {
+                crowd,
+                old,
+                new,
+                quirk,
+            }
+        })
+}
+
+/// Tells whether `here` has a route to an APIC that `there` does not have, whatever else brings its
+/// vector.
+fn has_another_route(here: &[Msi], there: &[Msi], id: &ApicId, reading: Reading) -> bool {
+    let key = |msi: &Msi| (msi.destination(reading.format), msi.vector());
+
+    here.iter().any(|msi| {
+        id.accepts(msi.destination(reading.format), reading.quirk)
+            && there.iter().all(|other| key(other) != key(msi))
+    })
+}
+
+/// A table, which has nothing to read if there are no routes.
+fn table(msis: &[Msi], format: MsiFormat) -> Option<VecLevel> {
+    (!msis.is_empty()).then(|| cases::level(msis, format))
+}
+
+/// Calls `judge` for each APIC of the crowd, with what was decided for it and what walks over
+/// the routes say: whether it gets another vector, and whether it gets one by another route.
+fn judge(
+    update: &Update,
+    format: MsiFormat,
+    judge: impl Fn(bool, [bool; 2], &str) -> TestCaseResult,
+) -> TestCaseResult {
+    let Update {
+        crowd,
+        old,
+        new,
+        quirk,
+    } = update;
+    let reading = Reading {
+        format,
+        quirk: *quirk,
+    };
+    let (old_table, new_table) = (table(old, format), table(new, format));
+    let (a, b) = (old_table.as_ref(), new_table.as_ref());
+    let changes = Changes::between(a, b, format);
+    let before = changes.before_publication(a, b, reading);
+    let after = changes.after_grace_period(a, b, reading);
+
+    for request in [&before, &after] {
+        prop_assert!(!matches!(request, ScanRequest::All));
+    }
+    for id in crowd {
+        judge(
+            concerns(&before, id),
+            [
+                sends_more(new, old, id, reading),
+                has_another_route(new, old, id, reading),
+            ],
+            &format!("before publication, {id:x?}"),
+        )?;
+        judge(
+            concerns(&after, id),
+            [
+                sends_more(old, new, id, reading),
+                has_another_route(old, new, id, reading),
+            ],
+            &format!("after the grace period, {id:x?}"),
+        )?;
+    }
+    if old == new {
+        prop_assert!(changes.is_none());
+    }
+    prop_assert_eq!(
+        changes.is_none(),
+        matches!((before, after), (ScanRequest::None, ScanRequest::None))
+    );
+    Ok(())
+}
+
+/// An APIC whose vector comes by another name than before scans in vain, but none is forgotten.
+#[test]
+fn whoever_gets_more_or_less_scans() {
+    property::check((updates(true), any::<bool>()), |(update, wide)| {
+        let format = [MsiFormat::Compat, MsiFormat::X2Apic][usize::from(wide)];
+
+        judge(&update, format, |found, [vector, route], name| {
+            prop_assert!(found || !vector, "{name}");
+            prop_assert!(!found || route, "{name} in vain");
+            Ok(())
+        })
+    });
+}
+
+/// Without broadcasts and logical destinations each APIC is called by one name, and nobody scans
+/// in vain.
+#[test]
+fn nobody_else_scans() {
+    property::check(updates(false), |mut update| {
+        let is_broadcast = |msi: &Msi| msi.address_lo >> 12 & 0xff == 0xff && msi.address_hi == 0;
+
+        update.old.retain(|msi| !is_broadcast(msi));
+        update.new.retain(|msi| !is_broadcast(msi));
+        // A CPU in xAPIC mode has two names if its ID is wide.
+        update
+            .crowd
+            .retain(|id| !matches!(id, ApicId::XApic { initial_id, .. } if *initial_id > 0xff));
+        judge(&update, MsiFormat::X2Apic, |found, [vector, _], name| {
+            prop_assert_eq!(found, vector, "{}", name);
+            Ok(())
+        })
+    });
+}
+
+/// Around the number of names that are known one by one.
+#[test]
+fn few_names_and_many() {
+    for nr in [1, 7, 8, 9, 10, 100] {
+        let old: Vec<_> = (0..200).map(|id| msi(id, 0x30)).collect();
+        let mut new = old.clone();
+
+        for (id, msi) in (0..nr).map(|i| (i * 2, msi(i * 2, 0x31))) {
+            new[id as usize] = msi;
+        }
+
+        let (a, b) = (table(&old, COMPAT.format), table(&new, COMPAT.format));
+        let (a, b) = (a.as_ref(), b.as_ref());
+        let changes = Changes::between(a, b, COMPAT.format);
+        let before = changes.before_publication(a, b, COMPAT);
+        let after = changes.after_grace_period(a, b, COMPAT);
+
+        assert!(!changes.is_none());
+        for id in 0..200 {
+            let changed = id % 2 == 0 && id < nr * 2;
+
+            for mode in 0..4 {
+                let apic = apic(id, mode);
+
+                assert_eq!(concerns(&before, &apic), changed, "{nr} names, {apic:?}");
+                assert_eq!(concerns(&after, &apic), changed, "{nr} names, {apic:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn more_and_less_are_told_apart() {
+    let one = [msi(1, 0x30)];
+    let two = [msi(1, 0x30), msi(2, 0x30)];
+    let twice = [msi(1, 0x30), msi(1, 0x30)];
+
+    // Old, new, whether CPUs 1 and 2 scan before and after.
+    for (old, new, before, after) in [
+        (&[][..], &one[..], [true, false], [false, false]),
+        (&one, &[], [false, false], [true, false]),
+        (&one, &one, [false, false], [false, false]),
+        (&one, &twice, [false, false], [false, false]),
+        (&twice, &one, [false, false], [false, false]),
+        (&one, &two, [false, true], [false, false]),
+        (&two, &one, [false, false], [false, true]),
+        (&[msi(1, 7)], &[msi(1, 8)], [true, false], [true, false]),
+        (&[msi(1, 7)], &[msi(2, 7)], [false, true], [true, false]),
+        (&[], &[], [false, false], [false, false]),
+    ] {
+        let (a, b) = (table(old, COMPAT.format), table(new, COMPAT.format));
+        let (a, b) = (a.as_ref(), b.as_ref());
+        let changes = Changes::between(a, b, COMPAT.format);
+        let both = |request| [1, 2].map(|id| concerns(&request, &apic(id, 0)));
+
+        assert_eq!(
+            [
+                both(changes.before_publication(a, b, COMPAT)),
+                both(changes.after_grace_period(a, b, COMPAT))
+            ],
+            [before, after],
+            "{old:x?} {new:x?}"
+        );
+        assert_eq!(changes.is_none(), before == after && before == [false; 2]);
+    }
+}
+
+/// Tables that were made or compared in another format than that in which they are read now.
+#[test]
+fn changed_format_concerns_all() {
+    use MsiFormat::{Compat, X2Apic};
+
+    let narrow = [msi(1, 0x30)];
+    let wide = [msi(0x101, 0x30)];
+
+    // Routes of both tables, the formats they were made in, that of the comparison: whether it
+    // could be read.
+    for (old, new, made, compared, readable) in [
+        (&narrow, &narrow, [Compat, Compat], Compat, true),
+        (&narrow, &narrow, [Compat, Compat], X2Apic, true),
+        (&narrow, &narrow, [Compat, X2Apic], X2Apic, true),
+        (&wide, &wide, [Compat, Compat], Compat, true),
+        (&wide, &wide, [X2Apic, X2Apic], X2Apic, true),
+        (&wide, &wide, [Compat, Compat], X2Apic, false),
+        (&wide, &wide, [Compat, X2Apic], X2Apic, false),
+        (&wide, &wide, [X2Apic, Compat], X2Apic, false),
+        (&wide, &narrow, [X2Apic, Compat], X2Apic, true),
+        (&wide, &narrow, [Compat, Compat], X2Apic, false),
+        (&narrow, &wide, [Compat, X2Apic], Compat, false),
+    ] {
+        let (a, b) = (table(old, made[0]), table(new, made[1]));
+        let (a, b) = (a.as_ref(), b.as_ref());
+        let changes = Changes::between(a, b, compared);
+
+        assert_eq!(changes.is_none(), readable && old == new, "{made:?}");
+        for reading in [COMPAT, X2APIC] {
+            let all = !readable || reading.format != compared;
+
+            for request in [
+                changes.before_publication(a, b, reading),
+                changes.after_grace_period(a, b, reading),
+            ] {
+                assert_eq!(
+                    matches!(request, ScanRequest::All),
+                    all,
+                    "{old:x?} {new:x?} {made:?}, compared in {compared:?}, {reading:?}"
+                );
+            }
+        }
+    }
+}
+
+/// If updates concerned all or none, the properties above would see little.
+#[test]
+fn generated_updates_concern_some() {
+    let updates = property::sample(updates(true));
+    let reading = |update: &Update| Reading {
+        quirk: update.quirk,
+        ..X2APIC
+    };
+    let concerned = |update: &Update| {
+        let Update {
+            crowd, old, new, ..
+        } = update;
+
+        crowd
+            .iter()
+            .filter(|id| sends_more(new, old, id, reading(update)))
+            .count()
+    };
+    let count = |name, share, is_member: &dyn Fn(&Update) -> bool| {
+        let found = updates.iter().filter(|update| is_member(update)).count();
+
+        assert!(
+            found * share > updates.len(),
+            "{name}: {found} of {}",
+            updates.len()
+        );
+    };
+
+    count("nobody", 10, &|update| concerned(update) == 0);
+    count("some", 5, &|update| {
+        (1..update.crowd.len()).contains(&concerned(update))
+    });
+    count("more than a few", 50, &|update| {
+        (9..update.crowd.len()).contains(&concerned(update))
+    });
+    count("large crowd", 20, &|update| update.crowd.len() > 100);
+    count("no change", 10, &|update| update.old == update.new);
 }
