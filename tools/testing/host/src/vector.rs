@@ -112,6 +112,37 @@ fn subset_and_union_of_edges() {
 }
 
 #[test]
+fn intersection_and_difference_of_edges() {
+    for a in EDGES {
+        for b in EDGES {
+            let (one, other) = (set([a]), set([b]));
+            let both = set([a, b]);
+            let same = BTreeSet::from_iter((a == b).then_some(a));
+            let apart = BTreeSet::from_iter((a != b).then_some(a));
+
+            assert_eq!(members(&one.intersection(&other)), same, "{a} {b}");
+            assert_eq!(both.intersection(&one), one, "{a} {b}");
+            assert_eq!(members(&one.difference(&other)), apart, "{a} {b}");
+            assert_eq!(members(&both.difference(&other)), apart, "{a} {b}");
+            assert!(one.difference(&both).is_empty(), "{a} {b}");
+        }
+    }
+}
+
+#[test]
+fn emptiness_and_highest_of_one_and_two() {
+    assert!(VectorSet::EMPTY.is_empty());
+    assert_eq!(VectorSet::EMPTY.highest(), None);
+
+    for a in 0..=u8::MAX {
+        assert!(!set([a]).is_empty(), "{a}");
+        for b in 0..=u8::MAX {
+            assert_eq!(set([a, b]).highest(), Some(a.max(b)), "{a} {b}");
+        }
+    }
+}
+
+#[test]
 fn registers_are_halves_of_words() {
     property::check(array::uniform8(num::u32::ANY), |registers| {
         let bytes: Vec<u8> = registers.iter().flat_map(|r| r.to_le_bytes()).collect();
@@ -137,6 +168,10 @@ fn sets_behave_like_sets() {
 
         prop_assert_eq!(a == b, members(&a) == members(&b));
         prop_assert_eq!(members(&a.union(&b)), &members(&a) | &members(&b));
+        prop_assert_eq!(members(&a.intersection(&b)), &members(&a) & &members(&b));
+        prop_assert_eq!(members(&a.difference(&b)), &members(&a) - &members(&b));
+        prop_assert_eq!(a.is_empty(), members(&a).is_empty());
+        prop_assert_eq!(a.highest(), members(&a).last().copied());
         prop_assert_eq!(a.is_subset(&b), members(&a).is_subset(&members(&b)));
         Ok(())
     }
