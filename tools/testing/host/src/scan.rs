@@ -142,6 +142,34 @@ fn reading_decides_where_a_route_goes() {
 }
 
 #[test]
+fn union_reports_what_either_scan_does() {
+    let scan = |vectors: &[u8], highest_stale| Scan {
+        handled: set(vectors),
+        highest_stale,
+    };
+    let nothing = Scan::default();
+
+    for (a, b, both) in [
+        (nothing, nothing, nothing),
+        (nothing, scan(&[0], Some(0)), scan(&[0], Some(0))),
+        (scan(&[7], None), scan(&[8], None), scan(&[7, 8], None)),
+        (
+            scan(&[7], Some(7)),
+            scan(&[8], None),
+            scan(&[7, 8], Some(7)),
+        ),
+        (
+            scan(&[7, 200], Some(7)),
+            scan(&[8], Some(8)),
+            scan(&[7, 8, 200], Some(8)),
+        ),
+    ] {
+        assert_eq!(a.union(&b), both, "{a:?} {b:?}");
+        assert_eq!(b.union(&a), both, "{a:?} {b:?}");
+    }
+}
+
+#[test]
 fn scans_as_kvm_does() {
     property::check(cases::vms(), |case| {
         prop_assert_eq!(case.scan(), case.reference_scan());
