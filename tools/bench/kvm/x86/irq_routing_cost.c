@@ -134,6 +134,8 @@ static const char *const change_names[] = {
 };
 
 #define VECTOR(_i)		(FIRST_IRQ_VECTOR + (_i) % 0xc0)
+/* Vectors of no other route. */
+#define OWN_VECTOR(_version)	(0xf0 + (_version))
 
 struct pair {
 	struct kvm_irq_routing *tables[2];
@@ -201,8 +203,8 @@ static void measure_updates(void)
 }
 
 /*
- * The first pin's route goes to vCPU 0 in one table at least, which makes vCPU 0 scan
- * after either update; the scan after the second one counts.
+ * The first pin's route goes to vCPU 0 in one table at least, with a vector of its own,
+ * which makes vCPU 0 scan after either update; the scan after the second one counts.
  */
 enum matching { NONE, ONE, EVERY };
 
@@ -218,9 +220,10 @@ static struct pair scan_pair_new(u32 nr_pins, enum matching matching)
 		for (i = 0; i < max(nr_pins, 1u); i++) {
 			bool matches = matching == EVERY ||
 				       (i == 0 && (matching == ONE || version == 0));
+			u8 vector = i ? VECTOR(i) : OWN_VECTOR(version);
 
 			pair.tables[version]->entries[i] =
-				msi_route(i, LEVEL_MSI(!matches, VECTOR(i + (i == 0 && version))));
+				msi_route(i, LEVEL_MSI(!matches, vector));
 		}
 	}
 	return pair;

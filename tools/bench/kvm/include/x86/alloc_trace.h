@@ -66,18 +66,18 @@ static inline u64 alloc_trace_stop(void)
 			if (!strstr(line, event->name))
 				continue;
 			address = alloc_trace_value(line, event->address);
-			if (event->size) {
-				TEST_ASSERT(nr < ALLOC_TRACE_MAX, "Too many allocations");
-				allocs[nr++] = (struct alloc){
-					address, alloc_trace_value(line, event->size),
-				};
-				break;
-			}
+			/* A large object may be told twice. */
 			for (j = nr; j-- > 0;) {
 				if (allocs[j].address == address) {
 					allocs[j] = allocs[--nr];
 					break;
 				}
+			}
+			if (event->size) {
+				TEST_ASSERT(nr < ALLOC_TRACE_MAX, "Too many allocations");
+				allocs[nr++] = (struct alloc){
+					address, alloc_trace_value(line, event->size),
+				};
 			}
 			break;
 		}
