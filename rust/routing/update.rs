@@ -18,7 +18,7 @@ pub(crate) enum ScanRequest<'a, L> {
     None,
     /// All vCPUs of the VM.
     All,
-    /// Those that one table sends more to than another one.
+    /// Those with a name to which one table sends more than another one.
     Of(Excess<'a, L>),
 }
 
@@ -92,7 +92,8 @@ pub(crate) struct Excess<'a, L> {
 }
 
 impl<L: List<Listing>> Excess<'_, L> {
-    /// Tells whether anything of it reaches a local APIC.
+    /// Tells whether a local APIC answers to a name that gets any of it. What it got by another of
+    /// its names before is not looked for.
     #[inline]
     pub(crate) fn reaches(&self, id: &ApicId) -> bool {
         let mut reaches = false;
