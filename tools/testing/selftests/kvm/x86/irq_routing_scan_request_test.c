@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which updates of the routing table make vCPUs scan: those that change a
- * level-triggered route of a reserved pin, and no others.
+ * Which updates of the routing table make a vCPU scan: those that change what
+ * level-triggered routes of reserved pins send to it, and no others.
  *
  * A scan leaves a trace: it takes a pending IRQ for one by an old route if a route
  * to another vCPU uses the vector, and the EOI is reported.
@@ -71,6 +71,18 @@ TEST_F(scan_request, level_route_outside_of_pins_added)
 TEST_F(scan_request, level_route_of_pin_added)
 {
 	SET_ROUTES(self->vm, LEVEL_ROUTE, msi_route(6, LEVEL_MSI(0, VECTOR_B)));
+	EXPECT_SCAN(self);
+}
+
+TEST_F(scan_request, level_route_to_other_vcpu_added)
+{
+	SET_ROUTES(self->vm, LEVEL_ROUTE, msi_route(6, LEVEL_MSI(1, VECTOR_B)));
+	EXPECT_NO_SCAN(self);
+}
+
+TEST_F(scan_request, level_route_to_all_vcpus_added)
+{
+	SET_ROUTES(self->vm, LEVEL_ROUTE, msi_route(6, LEVEL_MSI(0xff, VECTOR_B)));
 	EXPECT_SCAN(self);
 }
 
