@@ -412,6 +412,10 @@ def chart(figures, header, folder):
         fontsize=12,
     )
     fig.savefig(folder / "chart.svg", metadata={"Date": None})
+    svg = (folder / "chart.svg").read_text()
+    declaration, rest = svg.split("\n", 1)
+    svg = f"{declaration}\n<!-- SPDX-License-Identifier: GPL-2.0 -->\n{rest}"
+    (folder / "chart.svg").write_text(svg)
     fig.savefig(folder / "chart.png", dpi=110, metadata={"Software": None})
 
 
