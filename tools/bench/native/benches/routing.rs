@@ -9,11 +9,13 @@
 use criterion::{criterion_group, criterion_main, Criterion};
 use routing::{
     apic::{Apic, ApicId, BroadcastQuirk},
-    index::{Entry, Route, Size},
+    directory::{List, Listing, NoMemory},
+    index::{Entry, Route},
+    level::{Level, Reading},
     msi::{Msi, MsiFormat},
     pins::ReservedPins,
     rules::Rules,
-    scan::{scan, Reading, Scan},
+    scan::{scan, Scan},
     vector::VectorSet,
 };
 use std::{hint::black_box, time::Duration};
@@ -22,34 +24,37 @@ use std::{hint::black_box, time::Duration};
 #[path = "../../../../rust/routing/mod.rs"]
 mod routing;
 
+impl<T> List<T> for Vec<T> {
+    fn push(&mut self, item: T) -> Result<(), NoMemory> {
+        Vec::push(self, item);
+        Ok(())
+    }
+}
+
+const READING: Reading = Reading {
+    format: MsiFormat::X2Apic,
+    quirk: BroadcastQuirk::Off,
+};
+
 /// The index of a table of MSI routes, as the module makes it of memory that it allocates. All that
 /// is known here of how the core is to be called is in this type.
-struct Index {
-    level: Vec<Msi>,
-}
+struct Index(Level<Vec<Msi>, Vec<Listing>>);
 
 impl Index {
     fn new(routes: &[Route], pins: ReservedPins) -> Self {
-        let rules = Rules::Documented;
-        let size = Size::of(routes.iter().copied(), pins, rules);
-        let mut level = Vec::with_capacity(size.level);
+        let mut level = Level::new(READING.format);
 
         for route in routes {
-            if let Some(Entry::Level(msi)) = route.entry(pins, rules) {
-                level.push(msi);
+            if let Some(Entry::Level(msi)) = route.entry(pins, Rules::Documented) {
+                level.add(msi).expect("a Vec has memory");
             }
         }
 
-        Self { level }
+        Self(level)
     }
 
     fn scan(&self, apic: &Apic) -> Scan {
-        let reading = Reading {
-            format: MsiFormat::X2Apic,
-            quirk: BroadcastQuirk::Off,
-        };
-
-        scan(&self.level, reading, apic)
+        scan(&self.0, READING, apic)
     }
 }
 
