@@ -4,8 +4,11 @@
 
 use super::{dest::Destination, vector::VectorSet};
 
-const XAPIC_BROADCAST: u32 = 0xff;
-const X2APIC_BROADCAST: u32 = 0xffff_ffff;
+/// The MDA of all local APICs in xAPIC mode.
+pub(super) const XAPIC_BROADCAST: u32 = 0xff;
+
+/// The MDA of all local APICs in x2APIC mode.
+pub(super) const X2APIC_BROADCAST: u32 = 0xffff_ffff;
 
 /// What destination 0xff of an interrupt that is not an IPI means to an APIC in x2APIC mode (KVM
 /// API, KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK).

@@ -8,12 +8,9 @@
 //! about one destination and one APIC.
 
 use super::{
-    apic::{ApicId, BroadcastQuirk, LogicalModel},
+    apic::{ApicId, BroadcastQuirk, LogicalModel, X2APIC_BROADCAST, XAPIC_BROADCAST},
     dest::Destination,
 };
-
-const XAPIC_BROADCAST: u32 = 0xff;
-const X2APIC_BROADCAST: u32 = 0xffff_ffff;
 
 /// Something that a local APIC answers to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
