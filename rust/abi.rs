@@ -44,7 +44,8 @@ use kernel::{
 };
 
 /// Fails the build if an exported function does not have the type that the header gives it: both
-/// branches of an `if` have the same type.
+/// branches of an `if` have the same type. Functions that C declares are `unsafe`, so that each of
+/// ours has to be, as with the kernel's `#[export]`.
 macro_rules! check_signatures {
     ($($name:ident),* $(,)?) => {
         $(const _: () = {
@@ -579,8 +580,12 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_sint_acked(
 /// Returns the value of a file about all VMs, for `debugfs.c`.
 ///
 /// Context: process, may sleep. Locks: none.
+///
+/// # Safety
+///
+/// Always safe to call: `unsafe` is what `check_signatures!` asks for.
 #[no_mangle]
-pub(crate) extern "C" fn irqroute_total(which: u32) -> u64 {
+pub(crate) unsafe extern "C" fn irqroute_total(which: u32) -> u64 {
     stats::total(which)
 }
 
@@ -688,9 +693,10 @@ mod tests {
     #[test]
     fn errno_of_a_delivery() -> Result {
         with_vm(|vm| {
-            // SAFETY: The VM is bound.
-            let deliver =
-                |vp, sint, level| unsafe { kvm_irqroute_sint_deliver(vm, vp, sint, level) };
+            let deliver = |vp, sint, level| {
+                // SAFETY: The VM is bound.
+                unsafe { kvm_irqroute_sint_deliver(vm, vp, sint, level) }
+            };
 
             assert_eq!(deliver(0, 2, 1), 1);
             assert_eq!(deliver(0, 2, 0), -1);

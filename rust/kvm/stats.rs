@@ -214,8 +214,7 @@ impl Stats {
         let registry = guard.as_mut().ok_or(ENODEV)?;
 
         registry.names = registry.names.wrapping_add(1);
-        let name = fmt!("{}-{}", kernel::current!().pid(), registry.names);
-        let name = CString::try_from_fmt(name)?;
+        let name = CString::try_from_fmt(fmt!("{}-{}", kernel::current!().pid(), registry.names))?;
         stats.dir = Some(VmDir::new(&registry.vms, &name, mode, rules, counters));
 
         registry.bound.insert(node);
