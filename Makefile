@@ -61,8 +61,8 @@ setup:
 
 demo:
 	@$(VM)/module
-	@$(MAKE) -s -C samples/split_vm O=$(CURDIR)/build/split_vm
-	@$(VM)/run --mode rust -- build/split_vm/split_vm --mode both
+	@$(VM)/userland make -s -C samples/split_vm O=$(CURDIR)/build/split_vm LDFLAGS=-static
+	@$(VM)/userland $(VM)/run --mode rust -- build/split_vm/split_vm --mode both
 
 FUZZ_MINUTES ?= 5
 

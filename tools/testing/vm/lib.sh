@@ -36,6 +36,35 @@ esac
 
 mkdir -p "$CACHE/lock" "$LOGS"
 
+is_debian() { [ "$(. /etc/os-release && echo "${ID:-}")" = debian ]; }
+
+# Whether this is the userland: see there. A Debian 13 with another rustc than its own
+# cannot build modules for Debian's kernels.
+in_userland()
+{
+	local release
+
+	[ ! -f /etc/kvm_irqroute-userland ] || return 0
+	case ${USERLAND:-} in
+	host)	return 0 ;;
+	root)	return 1 ;;
+	esac
+	release=$(. /etc/os-release 2>/dev/null && echo "${ID:-}:${VERSION_ID:-}")
+	[ "$release" = debian:13 ] || return 1
+	[ ! -x /usr/bin/rustc ] || [[ $(/usr/bin/rustc --version) == "rustc 1.85."* ]]
+}
+
+# Its tools come ahead of those that a user has elsewhere: rustc above all, which must
+# match the library sources that the kernel builds core from.
+USERLAND_PATH=/usr/sbin:/usr/bin:/sbin:/bin
+
+if in_userland; then
+	export PATH=$USERLAND_PATH
+elif [ -z "${STAYS_OUTSIDE:-}" ]; then
+	program=$(readlink -f "$0")
+	CALLED_OUTSIDE=$program OUTSIDE_PATH=$PATH exec "$VM/userland" "$program" "$@"
+fi
+
 # elapsed SECONDS-AT-START
 elapsed()
 {
@@ -122,6 +151,7 @@ lock()
 	say "  wait  another run is at work ($file)"
 	flock 9
 }
+unlock() { exec 9>&-; }
 
 hash() { sha256sum | cut -c 1-16; }
 # hash_of WORD...
@@ -139,35 +169,38 @@ free_mb_or_die()
 		"make room, or point XDG_CACHE_HOME to a larger disk"
 }
 
+DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# Where Debian comes from: as this system's apt has it, unless told otherwise.
+debian_mirror()
+{
+	local mirror
+
+	# shellcheck disable=SC2016 # apt's variables, not the shell's
+	mirror=${DEBIAN_MIRROR:-$({ apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
+		sed -n 's/^Debian|//p' | head -n 1; } 2>/dev/null)} || true
+	echo "${mirror:-http://deb.debian.org/debian}"
+}
+
+# install_packages PACKAGE...: with apt, whose lists may be missing or stale.
+install_packages()
+{
+	local get=(apt-get install --yes --no-install-recommends "$@")
+
+	export DEBIAN_FRONTEND=noninteractive
+	"${get[@]}" || { apt-get update && "${get[@]}"; }
+}
+
 # Stamps remember the hash of what a step was last done with.
 stamped() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 stamp() { printf '%s\n' "$2" >"$1"; }
 
-is_debian12()
-{
-	(. /etc/os-release 2>/dev/null && [ "${ID:-}:${VERSION_ID:-}" = debian:12 ])
-}
-
 # kernel_id KDIR: changes when the kernel in KDIR was built anew.
 kernel_id() { hash_of "$1" "$(cat "$1/built" 2>/dev/null || stat -c %Y "$1/Module.symvers")"; }
 
-# The versions that the test bed is known to work with.
-BINDGEN_VERSION=0.72.1
+# What the userland does not have in the version that is needed.
 VNG_VERSION=1.42
-LLVM_VERSION=19
-BINDGEN_ROOT=$CACHE/bindgen-$BINDGEN_VERSION
-VNG_ROOT=$CACHE/virtme-ng-$VNG_VERSION
-
-# Debian's tools come ahead of those that a user has elsewhere: rustc above all,
-# which must match the library sources that the kernel builds core from.
-if is_debian12; then
-	PATH=/usr/bin:$PATH
-fi
-# On Debian 12 also where it is not there yet: "packages" may be about to run.
-if is_debian12 || [ -d "/usr/lib/llvm-$LLVM_VERSION/bin" ]; then
-	PATH=/usr/lib/llvm-$LLVM_VERSION/bin:$PATH
-fi
-export PATH=$BINDGEN_ROOT/bin:$PATH:/usr/sbin:/sbin
+VNG_ROOT=$CACHE/virtme-ng-$VNG_VERSION-trixie
 
 # What the build of a kernel takes on make's command line. A tool named in the
 # environment (RUSTC=/..., BINDGEN=/...) wins over the one found in PATH.
