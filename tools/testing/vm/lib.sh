@@ -12,9 +12,13 @@ BUILD=$TOP/build
 LOGS=$BUILD/log
 VM=$TOP/tools/testing/vm
 
-KVER=${KVER:-7.2}
+# The newest that there is a series for.
+KVER=${KVER:-$(find "$TOP/patches" -maxdepth 1 -name 'v*' -printf '%P\n' | sort -V | sed -n '$s/^v//p')}
 JOBS=${JOBS:-$(nproc)}
 PATCHES=$TOP/patches/v$KVER
+# What the test kernel is configured with: what any has, and what only this one needs.
+CONFIGS=("$VM/config/base.config")
+[ ! -f "$VM/config/v$KVER.config" ] || CONFIGS+=("$VM/config/v$KVER.config")
 MODULE=$BUILD/module/kvm_irqroute.ko
 
 say() { printf '%s\n' "$*" >&2; }
