@@ -15,7 +15,7 @@ OWN_MAKE = $(MAKE) -C $(OWN_KDIR) M=$(CURDIR) \
 
 LANES := $(filter-out %.awk %.sh guest,$(notdir $(wildcard tools/testing/lanes/*)))
 
-.PHONY: modules modules_install clean help setup demo fuzz bench bench-native check $(addprefix check-,$(LANES))
+.PHONY: modules modules_install clean help setup demo fuzz bench bench-native docs check $(addprefix check-,$(LANES))
 
 modules:
 	@test -f $(OWN_KDIR)/include/config/KVM_IRQROUTE || { \
@@ -45,6 +45,7 @@ help:
 	@echo '  make fuzz              twin VMs on C and on Rust, random operations for FUZZ_MINUTES='
 	@echo '  make bench             count what routes cost on C and on Rust: table, JSON and chart'
 	@echo '  make bench-native      time the decisions alone, on this CPU'
+	@echo '  make docs              build the documentation, in build/Documentation and build/rustdoc'
 	@echo '  make setup             only get ready for these: tools, kernel, module, selftests'
 	@echo
 	@echo '  $(VM)/run -- COMMAND   run any command in the test kernel (see --help)'
@@ -77,6 +78,9 @@ bench:
 
 bench-native:
 	@tools/bench/native/run
+
+docs:
+	@tools/docs
 
 check:
 	@tools/testing/check
