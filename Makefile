@@ -50,8 +50,8 @@ help:
 	@echo
 	@echo '  $(VM)/run -- COMMAND   run any command in the test kernel (see --help)'
 	@echo
-	@echo 'demo, check, bench and setup install what is missing (Debian 12, as root), and keep'
-	@echo 'what they build in $${XDG_CACHE_HOME:-~/.cache}/kvm_irqroute. They take'
+	@echo 'demo, check, bench and setup work in a userland with Debian 13, and keep what they'
+	@echo 'build in $${XDG_CACHE_HOME:-~/.cache}/kvm_irqroute. They take'
 	@echo '  KSRC=  a source tree of Linux $${KVER}.y to build from    KVER=  major.minor'
 	@echo '  KDIR=  a patched kernel that is built already           JOBS=  compilers at once'
 
