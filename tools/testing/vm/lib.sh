@@ -157,6 +157,15 @@ lock()
 }
 unlock() { exec 9>&-; }
 
+# series KVER: the patches of a series, in order. files_of PATCH...: what they change
+series()
+{
+	local folder=$TOP/patches/v$1
+
+	sed "s,#.*,,; /^[[:space:]]*$/d; s,^,$folder/," "$folder/series"
+}
+files_of() { [ $# -eq 0 ] || sed -nE 's,^(---|\+\+\+) [ab]/([^\t]+).*,\2,p' "$@" | sort -u; }
+
 hash() { sha256sum | cut -c 1-16; }
 # hash_of WORD...
 hash_of() { printf '%s\n' "$@" | hash; }
