@@ -15,7 +15,8 @@ OWN_MAKE = $(MAKE) -C $(OWN_KDIR) M=$(CURDIR) \
 
 LANES := $(filter-out %.awk %.sh guest,$(notdir $(wildcard tools/testing/lanes/*)))
 
-.PHONY: modules modules_install clean help setup demo fuzz bench bench-native docs check $(addprefix check-,$(LANES))
+.PHONY: modules modules_install clean help setup demo fuzz bench bench-native \
+	rust-analyzer docs check $(addprefix check-,$(LANES))
 
 modules:
 	@test -f $(OWN_KDIR)/include/config/KVM_IRQROUTE || { \
@@ -45,6 +46,7 @@ help:
 	@echo '  make fuzz              twin VMs on C and on Rust, random operations for FUZZ_MINUTES='
 	@echo '  make bench             count what routes cost on C and on Rust: table, JSON and chart'
 	@echo '  make bench-native      time the decisions alone, on this CPU'
+	@echo '  make rust-analyzer     write rust-project.json: this crate, its bindings, the kernel'"'"'s'
 	@echo '  make docs              build the documentation, in build/Documentation and build/rustdoc'
 	@echo '  make setup             only get ready for these: tools, kernel, module, selftests'
 	@echo
@@ -78,6 +80,25 @@ bench:
 
 bench-native:
 	@tools/bench/native/run
+
+RUST_PROJECT ?= rust-project.json
+CRATES := $(CURDIR)/build/rust-analyzer
+BINDINGS := $(CRATES)/module/rust/bindings/generated.rs
+
+# The bindings are made for the object, which need not compile just now.
+rust-analyzer:
+ifdef KDIR
+	@test -f $(or $(wildcard $(KDIR)/source/rust/kernel/lib.rs),$(KDIR)/rust/kernel/lib.rs) || { \
+		echo "The kernel in $(KDIR) comes without the sources of its Rust crates."; \
+		echo "Build one from full sources, or try that of the test bed: make rust-analyzer"; exit 1; } >&2
+	@mkdir -p $(CRATES)/kernel
+	@$(OWN_MAKE) MO=$(CRATES)/module rust/kvm_irqroute_main.o || test -f $(BINDINGS)
+	@$(OWN_MAKE) M=$(CRATES)/kernel rust-analyzer
+	@tools/rust-project $(CRATES)/kernel/rust-project.json $(BINDINGS) $(RUST_PROJECT) $(RUST_SYSTEM)
+	@echo "  wrote $(RUST_PROJECT)"
+else
+	@$(VM)/rust-analyzer
+endif
 
 docs:
 	@tools/docs
