@@ -39,7 +39,7 @@ help:
 	@echo '  make modules_install   install it (KDIR= as above, INSTALL_MOD_PATH= as usual)'
 	@echo '  make clean             remove what was built here'
 	@echo
-	@echo '  make demo              boot the test kernel, show routes handled by C and by Rust'
+	@echo '  make demo              boot Debian'\''s kernel, show routes handled by C and by Rust'
 	@echo '  make check             run all tests but the long ones'
 	@$(foreach lane,$(LANES),echo '  make check-$(lane)' | \
 		awk '{ printf "%-24s ", $$0 }'; sed -n '4s/^# //p' tools/testing/lanes/$(lane);)
@@ -63,9 +63,9 @@ setup:
 	@$(VM)/toolchain
 
 demo:
-	@$(VM)/module
+	@$(VM)/stock
 	@$(VM)/userland make -s -C samples/split_vm O=$(CURDIR)/build/split_vm LDFLAGS=-static
-	@$(VM)/userland $(VM)/run --mode rust -- build/split_vm/split_vm --mode both
+	@$(VM)/userland $(VM)/run --kernel stock --mode rust -- build/split_vm/split_vm --mode both
 
 FUZZ_MINUTES ?= 5
 

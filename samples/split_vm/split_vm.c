@@ -283,9 +283,9 @@ static void print_what_next(const char *program)
 {
 	printf("What next:\n"
 	       "  compute each result in C and in Rust, and compare them:\n"
-	       "    tools/testing/vm/run --mode verify -- %s --mode verify\n"
+	       "    tools/testing/vm/run --kernel stock --mode verify -- %s --mode verify\n"
 	       "  look around in the test VM:\n"
-	       "    tools/testing/vm/run -- bash\n"
+	       "    tools/testing/vm/run --kernel stock -- bash\n"
 	       "  run all tests, on C, on Rust and in mode verify:\n"
 	       "    make check\n", program);
 }
