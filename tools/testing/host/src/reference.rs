@@ -3,7 +3,7 @@
 //! What KVM does in C, told a second time.
 //!
 //! The inputs are the bare integers that KVM works with: registers, flags, errno values. Names are
-//! those of KVM, so that this file can be held against `arch/x86/kvm/` of Linux 7.2 side by side.
+//! those of KVM, so that this file can be held against `arch/x86/kvm/` side by side.
 //! Nothing of `rust/routing/` is used: a mistake there has no way to get in here.
 
 /// KVM_IRQ_ROUTING_IRQCHIP.
