@@ -23,7 +23,10 @@ use crate::routing::{
     },
     pins::ReservedPins,
     rules::Rules,
-    sint::SintRoute, //
+    sint::{
+        self,
+        SintRoute, //
+    }, //
 };
 use kernel::{
     ffi::{
@@ -143,9 +146,9 @@ impl Index {
                 // No two are the same, as a table routes a GSI to one SINT only.
                 Entry::Sint(sint) => {
                     nr_sints = nr_sints.wrapping_add(1);
-                    self.sints
-                        .binary_search_by(|known| index::order(known, &sint))
-                        .is_ok()
+                    sint::from_first(&self.sints, |known| index::order(known, &sint).is_lt())
+                        .first()
+                        == Some(&sint)
                 }
             })
             && msis.next().is_none()

@@ -85,6 +85,26 @@ pub(crate) fn vector(synic: Synic) -> Result<u8, SintError> {
     }
 }
 
+/// Returns the part of `routes` that starts with the first route of which `before` is false, given
+/// that it is true of those that come first. `partition_point()` of `core` would do as well, but
+/// with some compilers it brings a path to a panic along.
+pub(crate) fn from_first(
+    routes: &[SintRoute],
+    before: impl Fn(&SintRoute) -> bool,
+) -> &[SintRoute] {
+    let (mut low, mut high) = (0usize, routes.len());
+
+    while low < high {
+        let middle = low.midpoint(high);
+
+        match routes.get(middle) {
+            Some(route) if before(route) => low = middle.wrapping_add(1),
+            _ => high = middle,
+        }
+    }
+    routes.get(low..).unwrap_or_default()
+}
+
 /// Returns the GSIs that are routed to `sint` of the virtual processor `vp_index`, in a table with
 /// SINT routes in the order of [`super::index::order`].
 pub(crate) fn gsis(
@@ -94,11 +114,8 @@ pub(crate) fn gsis(
 ) -> impl Iterator<Item = u32> + '_ {
     let wanted = (vp_index, sint.number());
     let key = |route: &SintRoute| (route.vp_index, route.sint);
-    let first = routes.partition_point(|route| key(route) < wanted);
 
-    routes
-        .get(first..)
-        .unwrap_or_default()
+    from_first(routes, move |route| key(route) < wanted)
         .iter()
         .take_while(move |route| key(route) == wanted)
         .map(|route| route.gsi)

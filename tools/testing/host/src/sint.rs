@@ -4,7 +4,9 @@
 
 use super::{
     reference::{self, EINVAL, ENOENT, EPERM},
-    routing::sint::{target, vector, Sint, SintError, SintRegister, Synic, NR_SINTS},
+    routing::sint::{
+        from_first, target, vector, Sint, SintError, SintRegister, SintRoute, Synic, NR_SINTS,
+    },
 };
 
 /// SINT numbers around the last one.
@@ -174,5 +176,24 @@ fn delivers_as_kvm_does() {
 
     for outcome in [Ok(0), Ok(0xee), Err(-EPERM), Err(-EINVAL), Err(-ENOENT)] {
         assert!(outcomes.contains(&outcome), "{outcome:?} is never seen");
+    }
+}
+
+#[test]
+fn search_in_tables_of_all_small_sizes() {
+    for len in 0..=17u32 {
+        let routes: Vec<_> = (0..len)
+            .map(|gsi| SintRoute {
+                gsi,
+                vp_index: 0,
+                sint: 0,
+            })
+            .collect();
+
+        for first in 0..=len {
+            let rest = from_first(&routes, |route| route.gsi < first);
+
+            assert_eq!(rest, &routes[first as usize..], "{first} of {len}");
+        }
     }
 }
