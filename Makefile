@@ -15,7 +15,7 @@ OWN_MAKE = $(MAKE) -C $(OWN_KDIR) M=$(CURDIR) \
 
 LANES := $(filter-out %.awk %.sh guest,$(notdir $(wildcard tools/testing/lanes/*)))
 
-.PHONY: modules modules_install clean help setup demo fuzz bench bench-native \
+.PHONY: modules modules_install clean help setup demo deb fuzz bench bench-native \
 	rust-analyzer docs check $(addprefix check-,$(LANES))
 
 modules:
@@ -36,6 +36,7 @@ help:
 	@echo 'kvm_irqroute: interrupt routes of KVM x86, in Rust'
 	@echo
 	@echo '  make KDIR=...          build kvm_irqroute.ko for the kernel built in KDIR'
+	@echo '  make deb               a package that builds it for the backports kernels of a Debian 13'
 	@echo '  make modules_install   install it (KDIR= as above, INSTALL_MOD_PATH= as usual)'
 	@echo '  make clean             remove what was built here'
 	@echo
@@ -74,6 +75,9 @@ fuzz:
 	@$(VM)/selftests
 	@$(VM)/run --timeout $$((FUZZ_MINUTES * 60 + 600)) -- \
 		build/selftests/x86/irq_routing_twins --minutes $(FUZZ_MINUTES)
+
+deb:
+	@tools/dkms/deb
 
 bench:
 	@tools/bench/run
