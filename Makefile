@@ -30,7 +30,7 @@ modules_install:
 
 clean:
 	@test ! -d $(OWN_KDIR) || $(OWN_MAKE) clean
-	rm -rf build
+	rm -rf build rust-project.json
 
 help:
 	@echo 'kvm_irqroute: interrupt routes of KVM x86, in Rust'
@@ -92,10 +92,11 @@ BINDINGS := $(CRATES)/module/rust/bindings/generated.rs
 # The bindings are made for the object, which need not compile just now.
 rust-analyzer:
 ifdef KDIR
-	@test -f $(or $(wildcard $(KDIR)/source/rust/kernel/lib.rs),$(KDIR)/rust/kernel/lib.rs) || { \
-		echo "The kernel in $(KDIR) comes without the sources of its Rust crates."; \
-		echo "Build one from full sources, or try that of the test bed: make rust-analyzer"; exit 1; } >&2
+	@cd $(or $(wildcard $(KDIR)/source),$(KDIR)) && test -f rust/kernel/lib.rs -a -f include/linux/kvm_irqroute.h || { \
+		echo "The source of the kernel in $(KDIR) lacks its Rust crates, or patches/ of this module."; \
+		echo "Name the build of a full, patched source; or try that of the test bed: make rust-analyzer"; exit 1; } >&2
 	@mkdir -p $(CRATES)/kernel
+	@rm -f $(BINDINGS)
 	@$(OWN_MAKE) MO=$(CRATES)/module rust/kvm_irqroute_main.o || test -f $(BINDINGS)
 	@$(OWN_MAKE) M=$(CRATES)/kernel rust-analyzer
 	@tools/rust-project $(CRATES)/kernel/rust-project.json $(BINDINGS) $(RUST_PROJECT) $(RUST_SYSTEM)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# sphinx-build -W Documentation build/Documentation
+# What "make docs" builds the HTML from.
 
 project = "kvm_irqroute"
 author = "The kvm_irqroute authors"
