@@ -19,10 +19,7 @@ LANES := $(filter-out %.awk %.sh guest,$(notdir $(wildcard tools/testing/lanes/*
 	rust-analyzer docs check $(addprefix check-,$(LANES))
 
 modules:
-	@test -f $(OWN_KDIR)/include/config/KVM_IRQROUTE || { \
-		echo "The kernel in $(OWN_KDIR) has no CONFIG_KVM_IRQROUTE. Apply patches/ to its"; \
-		echo "source, set the option and build it, then: make KDIR=..."; \
-		echo "To try the module in a VM instead: make demo"; exit 1; } >&2
+	@tools/kdir $(OWN_KDIR)
 	$(OWN_MAKE) modules
 
 modules_install:
