@@ -6,6 +6,8 @@
 
 set -euo pipefail
 
+# Not everything that starts scripts sets it.
+export HOME=${HOME:-~}
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/kvm_irqroute
 BUILD=$TOP/build
@@ -66,7 +68,7 @@ if in_userland; then
 	export PATH=$USERLAND_PATH
 elif [ -z "${STAYS_OUTSIDE:-}" ]; then
 	program=$(readlink -f "$0")
-	CALLED_OUTSIDE=$program OUTSIDE_PATH=$PATH exec "$VM/userland" "$program" "$@"
+	CALLED_OUTSIDE=$program OUTSIDE_PATH=$PATH OUTSIDE_CWD=$PWD exec "$VM/userland" "$program" "$@"
 fi
 
 # elapsed SECONDS-AT-START
