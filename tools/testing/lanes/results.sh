@@ -39,6 +39,30 @@ results()
 	done
 }
 
+# What a test may take, and a boot, in seconds; and what else each `run` is told.
+test_limit=120 boot_limit=1500 run_options=()
+
+# boot NAME MODE TEST...: runs selftests. Leaves one file per test and one with the counters.
+boot()
+{
+	local name=$1 dir=$log/$1 mode=$2 status=0 start=$SECONDS
+	local options=("${run_options[@]}" --mode "$mode" --timeout "$boot_limit")
+	local command=("$TOP/tools/testing/lanes/guest/tests" "$BUILD/selftests" "$test_limit" "${@:3}")
+
+	if [[ $name == icount.* ]]; then
+		options+=(--icount)
+		command=(env ICOUNT=1 "${command[@]}")
+	fi
+	mkdir -p "$dir"
+	"$VM/run" "${options[@]}" -- "${command[@]}" >"$dir/output" 2>"$dir/run.log" || status=$?
+	take_apart "$name" "$dir/output"
+	# The kernel's complaints make run fail although each test may have passed.
+	[ $status -eq 0 ] && echo "ok $name.kernel-log-is-clean" ||
+		echo "not ok $name.kernel-log-is-clean $dir/run.log"
+	results "$name" "${@:3}"
+	say "  done  $(printf '%-44s %6s' "selftests, $name" "$(elapsed "$start")")"
+}
+
 # stress PREFIX SECONDS KILLS ROUNDS: runs guest/stress on the kernel KDIR with HELPER.
 stress()
 {
