@@ -65,6 +65,7 @@ in_userland()
 USERLAND_PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
 if in_userland; then
+	CALLERS_PATH=$PATH
 	export PATH=$USERLAND_PATH
 elif [ -z "${STAYS_OUTSIDE:-}" ]; then
 	program=$(readlink -f "$0")
