@@ -201,11 +201,11 @@ int main(int argc, char *argv[])
 	u32 nr_rounds, nr_caught = 0, nr_lost = 0;
 	sem_t *sems[] = { &send, &update, &sent, &stopped, &updated };
 	pthread_t threads[3];
+	int pcpus[2], i;
 	long span_ns;
-	int i;
 
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
-	TEST_REQUIRE(sysconf(_SC_NPROCESSORS_ONLN) >= 2);
+	TEST_REQUIRE(find_cpus(pcpus, ARRAY_SIZE(pcpus)));
 	TEST_REQUIRE(!geteuid());
 
 	ksft_print_header();
@@ -221,12 +221,12 @@ int main(int argc, char *argv[])
 		msi_trace_write(MSI_TRACE "/events/kvm/" MSI_TRACE_EVENT "/trigger", "stacktrace");
 	}
 
-	run_on(pthread_self(), 0, SCHED_OTHER);
+	run_on(pthread_self(), pcpus[0], SCHED_OTHER);
 	vm = vm_create_split_with_cpus(cpus, 2, NR_PINS, guest_xapic);
 	span_ns = time_to_send();
-	threads[0] = start(sender, 1, SCHED_OTHER);
-	threads[1] = start(stopper, 1, SCHED_FIFO);
-	threads[2] = start(updater, 0, SCHED_FIFO);
+	threads[0] = start(sender, pcpus[1], SCHED_OTHER);
+	threads[1] = start(stopper, pcpus[1], SCHED_FIFO);
+	threads[2] = start(updater, pcpus[0], SCHED_FIFO);
 
 	srandom(0);
 	for (nr_rounds = 0; nr_rounds < MAX_ROUNDS && nr_caught < NR_CAUGHT; nr_rounds++) {

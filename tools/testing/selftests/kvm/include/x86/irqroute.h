@@ -10,6 +10,7 @@
 #ifndef SELFTEST_KVM_IRQROUTE_H
 #define SELFTEST_KVM_IRQROUTE_H
 
+#include <sched.h>
 #include <stdint.h>
 
 #include "apic.h"
@@ -28,6 +29,22 @@
 
 /* Lower vectors are exceptions. */
 #define FIRST_IRQ_VECTOR	0x20
+
+/* Finds the first CPUs that this thread may run on; returns whether there are as many. */
+static inline bool find_cpus(int *cpus, int nr)
+{
+	cpu_set_t set;
+	int cpu;
+
+	TEST_ASSERT(!sched_getaffinity(0, sizeof(set), &set), "sched_getaffinity() failed");
+	for (cpu = 0; nr && cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET(cpu, &set)) {
+			*cpus++ = cpu;
+			nr--;
+		}
+	}
+	return !nr;
+}
 
 struct vectors {
 	u32 nr;
