@@ -27,7 +27,6 @@ use crate::{
         vm::Vm, //
     },
     routing::{
-        msi::Trigger,
         scan::Scan,
         sint::SintError, //
     },
@@ -66,7 +65,6 @@ check_signatures!(
     kvm_irqroute_reading_changed,
     kvm_irqroute_scan,
     kvm_irqroute_verify_scan,
-    kvm_irqroute_reports_eoi,
     kvm_irqroute_sint_setup,
     kvm_irqroute_sint_decide,
     kvm_irqroute_sint_deliver,
@@ -395,31 +393,6 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_verify_scan(
     vm.verify_scan(index, before, after, &Scan::from(result));
 }
 
-/// Tells whether to report an EOI that a scan has found, given whether the interrupt was
-/// level-triggered. Not called in mode `verify`.
-///
-/// Context: any; called by the vCPU's own thread. Locks: none. Lifetime: no pointers but `vm`.
-///
-/// Returns 1 to report it, else 0.
-///
-/// # Safety
-///
-/// `vm` must be bound.
-#[no_mangle]
-pub(crate) unsafe extern "C" fn kvm_irqroute_reports_eoi(
-    vm: *mut kvm_irqroute_vm,
-    level: c_int,
-) -> c_int {
-    // SAFETY: `vm` is bound during the call.
-    let vm = unsafe { borrow_vm(vm) };
-
-    c_int::from(vm.reports_eoi(if level != 0 {
-        Trigger::Level
-    } else {
-        Trigger::Edge
-    }))
-}
-
 /// Takes note of a SINT route for a table that is being set up.
 ///
 /// Context: process, may sleep. Locks: none. Lifetime: no pointers but `vm`.
@@ -686,6 +659,19 @@ mod tests {
             unsafe { kvm_irqroute_scan(vm, ptr::null(), &vcpu, &mut result) };
             assert_eq!(result.handled, [0; 4]);
             assert_eq!(result.highest_stale, -1);
+
+            // The EOI is owed all the same if it was to be reported, or if the interrupt was
+            // level-triggered.
+            let mut reported = fake::xapic(0, Some(0x42));
+            reported.reported = [0, 1 << 1 | 1 << 2, 0, 0];
+            let mut level_triggered = fake::xapic(0, Some(0x42));
+            level_triggered.level_triggered = [0, 0, 1 << 2, 0, 0, 0, 0, 0];
+            for vcpu in [reported, level_triggered] {
+                // SAFETY: As above.
+                unsafe { kvm_irqroute_scan(vm, ptr::null(), &vcpu, &mut result) };
+                assert_eq!(result.handled, [0, 1 << 2, 0, 0]);
+                assert_eq!(result.highest_stale, 0x42);
+            }
             Ok(())
         })
     }
@@ -735,18 +721,6 @@ mod tests {
         assert_eq!(outcome_of(-1, false), Err(SintError::Lowered));
         assert_eq!(outcome_of(EINVAL.to_errno(), true), Err(SintError::NoSynic));
         assert_eq!(outcome_of(ENOENT.to_errno(), true), Err(SintError::Masked));
-    }
-
-    #[test]
-    fn end_of_an_interrupt() -> Result {
-        with_vm(|vm| {
-            // SAFETY: The VM is bound.
-            let reports = |level| unsafe { kvm_irqroute_reports_eoi(vm, level) };
-
-            assert_eq!(reports(1), 1);
-            assert_eq!(reports(0), 0);
-            Ok(())
-        })
     }
 
     #[test]

@@ -18,7 +18,6 @@ EXPORT_SYMBOL_GPL(kvm_irqroute_settled);
 EXPORT_SYMBOL_GPL(kvm_irqroute_reading_changed);
 EXPORT_SYMBOL_GPL(kvm_irqroute_scan);
 EXPORT_SYMBOL_GPL(kvm_irqroute_verify_scan);
-EXPORT_SYMBOL_GPL(kvm_irqroute_reports_eoi);
 EXPORT_SYMBOL_GPL(kvm_irqroute_sint_setup);
 EXPORT_SYMBOL_GPL(kvm_irqroute_sint_decide);
 EXPORT_SYMBOL_GPL(kvm_irqroute_sint_deliver);

@@ -35,7 +35,6 @@ pub(crate) mod raw {
         kvm_irqroute_prepare,
         kvm_irqroute_reading_changed,
         kvm_irqroute_release,
-        kvm_irqroute_reports_eoi,
         kvm_irqroute_scan,
         kvm_irqroute_scan_result,
         kvm_irqroute_settled,

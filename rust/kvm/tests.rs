@@ -132,11 +132,21 @@ mod suite {
     fn view_of_a_vcpu() {
         let mut view = fake::xapic(9, Some(0x41));
         view.pending_eoi[7] |= 1 << 31;
+        view.level_triggered[1] = 1 << 1;
+        view.reported[3] = 1 << 63;
 
         let mut pending = VectorSet::EMPTY;
         pending.insert(0x41);
         pending.insert(0xff);
         assert_eq!(view.apic().pending_eoi, pending);
+
+        let mut level_triggered = VectorSet::EMPTY;
+        level_triggered.insert(0x21);
+        assert_eq!(view.level_triggered(), level_triggered);
+
+        let mut reported = VectorSet::EMPTY;
+        reported.insert(0xff);
+        assert_eq!(view.reported(), reported);
         assert_eq!(
             view.apic.id(),
             ApicId::XApic {

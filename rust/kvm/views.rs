@@ -84,6 +84,18 @@ impl bindings::kvm_irqroute_vcpu_view {
             pending_eoi: VectorSet::from_registers(&self.pending_eoi),
         }
     }
+
+    /// Returns the vectors whose last interrupt was level-triggered (TMR).
+    #[inline]
+    pub(crate) fn level_triggered(&self) -> VectorSet {
+        VectorSet::from_registers(&self.level_triggered)
+    }
+
+    /// Returns the vectors whose EOI the vCPU had to report so far.
+    #[inline]
+    pub(crate) fn reported(&self) -> VectorSet {
+        VectorSet::from_words(self.reported)
+    }
 }
 
 const NOT_STALE: i32 = -1;

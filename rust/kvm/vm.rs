@@ -35,10 +35,9 @@ use super::{
 use crate::routing::{
     apic::Apic,
     level::Reading,
-    msi::Trigger,
     rules::Rules,
     scan::{
-        reports_eoi,
+        owed,
         scan,
         Scan, //
     },
@@ -252,15 +251,14 @@ impl Vm {
             old.union(&new)
         });
 
-        match of_both {
-            Some(scan) => scan,
-            None => index.map_or(Scan::default(), |index| scan(index.level(), reading, &apic)),
-        }
-    }
-
-    /// Tells whether an EOI that a scan has found is reported. Any context.
-    pub(crate) fn reports_eoi(&self, trigger: Trigger) -> bool {
-        reports_eoi(self.rules, trigger)
+        of_both
+            .unwrap_or_else(|| scan_of(index, reading, &apic))
+            .with_owed(&owed(
+                self.rules,
+                &apic.pending_eoi,
+                &vcpu.reported(),
+                &vcpu.level_triggered(),
+            ))
     }
 
     /// Checks the result of KVM's own scan for a vCPU that was as in `before` when it began and

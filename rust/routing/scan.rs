@@ -6,7 +6,7 @@ use super::{
     apic::Apic,
     directory::{List, Listing},
     level::{Level, Reading},
-    msi::{Msi, Trigger},
+    msi::Msi,
     rules::Rules,
     vector::VectorSet,
 };
@@ -27,6 +27,16 @@ impl Scan {
         Self {
             handled: self.handled.union(&other.handled),
             highest_stale: self.highest_stale.max(other.highest_stale),
+        }
+    }
+
+    /// Returns the outcome with the EOIs that the vCPU owes as well.
+    pub(crate) fn with_owed(&self, owed: &VectorSet) -> Self {
+        Self {
+            handled: self.handled.union(owed),
+            highest_stale: self
+                .highest_stale
+                .max(owed.difference(&self.handled).highest()),
         }
     }
 }
@@ -52,10 +62,23 @@ where
     }
 }
 
-/// Tells whether the EOI of a vector that a scan has found is reported, given the trigger mode of
-/// the interrupt that has ended, from the trigger mode register (TMR). An edge interrupt has no
-/// line that an I/O APIC would look at again (Intel SDM volume 3, "Signaling Interrupt Servicing
-/// Completion"). KVM's C does not ask.
-pub(crate) fn reports_eoi(rules: Rules, trigger: Trigger) -> bool {
-    rules == Rules::C || trigger == Trigger::Level
+/// Returns the vectors whose EOI a vCPU owes to userspace, whatever the table is by now: those
+/// `pending` in IRR or ISR that it had to report so far (`reported`), or that came with
+/// `level_triggered` set, by the trigger mode register (TMR). The latter may have been sent by a
+/// table that the vCPU has never scanned; the former may have lost their bit in the TMR to an edge
+/// interrupt with the same vector.
+///
+/// An I/O APIC waits for the EOI of a level interrupt that was taken whether or not its pin is
+/// masked or programmed anew since (Intel SDM volume 3, "Signaling Interrupt Servicing
+/// Completion"). KVM's C forgets a vector that no route has any more.
+pub(crate) fn owed(
+    rules: Rules,
+    pending: &VectorSet,
+    reported: &VectorSet,
+    level_triggered: &VectorSet,
+) -> VectorSet {
+    match rules {
+        Rules::C => VectorSet::EMPTY,
+        Rules::Documented => pending.intersection(&reported.union(level_triggered)),
+    }
 }

@@ -9,9 +9,9 @@ use super::{
     routing::{
         apic::{Apic, ApicId, BroadcastQuirk},
         level::Reading,
-        msi::{Msi, MsiFormat, Trigger},
+        msi::{Msi, MsiFormat},
         rules::Rules,
-        scan::{reports_eoi, scan, Scan},
+        scan::{owed, scan, Scan},
         vector::VectorSet,
     },
 };
@@ -437,18 +437,40 @@ fn generated_vms_cover_all_classes() {
     assert!(rare.is_empty(), "too rare: {rare:#?}");
 }
 
+/// An EOI is owed for what is pending, and only if someone waits for it.
 #[test]
-fn eois_of_edge_interrupts_are_reported_by_c_alone() {
-    for (rules, trigger, expected) in [
-        (Rules::C, Trigger::Edge, true),
-        (Rules::C, Trigger::Level, true),
-        (Rules::Documented, Trigger::Edge, false),
-        (Rules::Documented, Trigger::Level, true),
+fn owed_is_pending_and_reported_or_level() {
+    let pending = set(&[0x30, 0x31, 0x32, 0xff]);
+    let reported = set(&[0x30, 0x32, 0x40]);
+    let level = set(&[0x31, 0x32, 0x41]);
+
+    for (rules, expected) in [
+        (Rules::C, set(&[])),
+        (Rules::Documented, set(&[0x30, 0x31, 0x32])),
     ] {
         assert_eq!(
-            reports_eoi(rules, trigger),
+            owed(rules, &pending, &reported, &level),
             expected,
-            "{rules:?} {trigger:?}"
+            "{rules:?}"
         );
+    }
+}
+
+#[test]
+fn owed_eois_are_stale_unless_a_route_brings_the_vector() {
+    let scan = |vectors: &[u8], highest_stale| Scan {
+        handled: set(vectors),
+        highest_stale,
+    };
+
+    for (found, owed, expected) in [
+        (scan(&[], None), &[][..], scan(&[], None)),
+        (scan(&[], None), &[0][..], scan(&[0], Some(0))),
+        (scan(&[7], None), &[7], scan(&[7], None)),
+        (scan(&[7], None), &[6, 7], scan(&[6, 7], Some(6))),
+        (scan(&[7], Some(7)), &[6], scan(&[6, 7], Some(7))),
+        (scan(&[7], Some(7)), &[255], scan(&[7, 255], Some(255))),
+    ] {
+        assert_eq!(found.with_owed(&set(owed)), expected, "{found:?} {owed:?}");
     }
 }

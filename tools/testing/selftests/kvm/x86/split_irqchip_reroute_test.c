@@ -3,10 +3,11 @@
  * Which EOIs a VM with a split irqchip reports when a route changes between the
  * injection of a level-triggered IRQ and its EOI.
  *
- * Userspace cannot de-assert a pin whose EOI it never hears of.  The vCPU that
- * has the IRQ of an old route therefore reports its EOI as long as any route
- * has the vector, but only the first one: later IRQs with that vector have
- * nothing to do with the route.
+ * Userspace cannot de-assert a pin whose EOI it never hears of, and it may mask the
+ * pin, i.e. take the route out of the table, before the guest gets there.  The vCPU
+ * that has the IRQ of an old route therefore reports its EOI whatever the table is by
+ * then, but only the first one: later IRQs with that vector have nothing to do with
+ * the route.
  */
 #include "irqroute.h"
 #include "irqroute_harness.h"
@@ -197,10 +198,7 @@ TEST(moved_and_moved_back)
 	}
 }
 
-/*
- * No pin has the old vector any more, so its EOI means nothing to userspace, and
- * the new vector works at once.
- */
+/* The pin still waits for the EOI of the old vector, and the new one works at once. */
 TEST(moved_to_vector)
 {
 	enum in_flight state;
@@ -215,7 +213,7 @@ TEST(moved_to_vector)
 		raise_in_flight(&cpu, 5, VECTOR_A, state);
 
 		SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, VECTOR_B)));
-		EXPECT_LAND(&cpu, VECTOR_A, state, NO_VECTORS);
+		EXPECT_LAND(&cpu, VECTOR_A, state, VECTORS(VECTOR_A));
 		EXPECT_UNREPORTED(&cpu, VECTOR_A);
 
 		raise_gsi(vm, 5);
@@ -389,7 +387,7 @@ TEST(stale_vector_range)
 	kvm_vm_free(vm);
 }
 
-/* An edge-triggered pin has nothing to de-assert, so the EOI is of no interest. */
+/* The IRQ that was taken is a level one, whatever the pin is by now. */
 TEST(level_to_edge)
 {
 	enum in_flight state;
@@ -404,7 +402,7 @@ TEST(level_to_edge)
 		raise_in_flight(&cpu, 5, VECTOR_A, state);
 
 		SET_ROUTES(vm, msi_route(5, EDGE_MSI(0, VECTOR_A)));
-		EXPECT_LAND(&cpu, VECTOR_A, state, NO_VECTORS);
+		EXPECT_LAND(&cpu, VECTOR_A, state, VECTORS(VECTOR_A));
 		raise_gsi(vm, 5);
 		EXPECT_TAKE(&cpu, VECTORS(VECTOR_A), NO_VECTORS);
 
@@ -432,7 +430,7 @@ TEST(level_to_edge_vector_shared)
 	kvm_vm_free(vm);
 }
 
-/* A removed route leaves no pin that userspace could de-assert. */
+/* A pin is masked by removing its route, and waits for the EOI nonetheless. */
 TEST(removed)
 {
 	enum in_flight state;
@@ -453,13 +451,91 @@ TEST(removed)
 				SET_ROUTES(vm, msi_route(6, LEVEL_MSI(0, VECTOR_B)));
 			else
 				SET_ROUTES(vm);
-			EXPECT_LAND(&cpu, VECTOR_A, state, NO_VECTORS);
+			EXPECT_LAND(&cpu, VECTOR_A, state, VECTORS(VECTOR_A));
 			EXPECT_UNREPORTED(&cpu, VECTOR_A);
 			TEST_ASSERT_EQ(irq_line_status(vm, 5, 1), -1);
 			EXPECT_IDLE(&cpu);
 			kvm_vm_free(vm);
 		}
 	}
+}
+
+/* A pin and its vector come back, for another vCPU, after the old one has looked at its routes. */
+TEST(removed_and_moved_to_vcpu)
+{
+	struct irq_cpu cpus[2];
+	struct kvm_vm *vm = vm_create_reroute(cpus, 2);
+
+	SET_ROUTES(vm, msi_route(3, LEVEL_MSI(0, VECTOR_A)),
+		   msi_route(6, LEVEL_MSI(0, VECTOR_B)));
+	raise_in_flight(&cpus[0], 3, VECTOR_A, IN_SERVICE);
+
+	SET_ROUTES(vm, msi_route(6, LEVEL_MSI(0, VECTOR_B)));
+	EXPECT_IDLE(&cpus[0]);
+	SET_ROUTES(vm, msi_route(3, LEVEL_MSI(1, VECTOR_A)),
+		   msi_route(6, LEVEL_MSI(0, VECTOR_B)));
+	EXPECT_EOI(&cpus[0], VECTORS(VECTOR_A));
+	EXPECT_UNREPORTED(&cpus[0], VECTOR_A);
+	kvm_vm_free(vm);
+}
+
+/* Many looks at tables without the route do not make the EOI forgotten. */
+TEST(removed_and_looked_at)
+{
+	enum in_flight state;
+
+	for (state = 0; state < NR_IN_FLIGHT; state++) {
+		struct irq_cpu cpu;
+		struct kvm_vm *vm = vm_create_reroute(&cpu, 1);
+		int i;
+
+		ksft_print_msg("%s\n", in_flight_names[state]);
+
+		SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, VECTOR_A)));
+		raise_in_flight(&cpu, 5, VECTOR_A, state);
+
+		for (i = 0; i < 3; i++) {
+			SET_ROUTES(vm, msi_route(6, LEVEL_MSI(0, VECTOR_B + i)));
+			irq_cpu_call(&cpu, guest_nop, 0, 0);
+		}
+		EXPECT_LAND(&cpu, VECTOR_A, state, VECTORS(VECTOR_A));
+		EXPECT_UNREPORTED(&cpu, VECTOR_A);
+		kvm_vm_free(vm);
+	}
+}
+
+/* The table that has sent the IRQ is gone before the vCPU looks at it. */
+TEST(removed_before_the_first_look)
+{
+	struct irq_cpu cpu;
+	struct kvm_vm *vm = vm_create_reroute(&cpu, 1);
+
+	SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, VECTOR_A)));
+	raise_gsi(vm, 5);
+	SET_ROUTES(vm);
+	EXPECT_TAKE(&cpu, VECTORS(VECTOR_A), VECTORS(VECTOR_A));
+	EXPECT_UNREPORTED(&cpu, VECTOR_A);
+	kvm_vm_free(vm);
+}
+
+/* A pin that is masked, and unmasked with another vector, while two IRQs are nested. */
+TEST(removed_below_another)
+{
+	struct irq_cpu cpu;
+	struct kvm_vm *vm = vm_create_reroute(&cpu, 1);
+
+	SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, VECTOR_A)),
+		   msi_route(6, LEVEL_MSI(0, VECTOR_C)));
+	raise_in_flight(&cpu, 5, VECTOR_A, IN_SERVICE);
+	raise_in_flight(&cpu, 6, VECTOR_C, IN_SERVICE);
+
+	SET_ROUTES(vm);
+	EXPECT_EOI(&cpu, VECTORS(VECTOR_C));
+	EXPECT_UNREPORTED(&cpu, VECTOR_C);
+	SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, VECTOR_B)));
+	EXPECT_EOI(&cpu, VECTORS(VECTOR_A));
+	EXPECT_UNREPORTED(&cpu, VECTOR_A);
+	kvm_vm_free(vm);
 }
 
 /* Out of the window is as good as removed. */
@@ -472,7 +548,7 @@ TEST(moved_out_of_window)
 	raise_in_flight(&cpu, NR_PINS - 1, VECTOR_A, IN_SERVICE);
 
 	SET_ROUTES(vm, msi_route(NR_PINS, LEVEL_MSI(0, VECTOR_A)));
-	EXPECT_EOI(&cpu, NO_VECTORS);
+	EXPECT_EOI(&cpu, VECTORS(VECTOR_A));
 
 	/* And back, with the IRQ of the unreserved GSI in service. */
 	raise_in_flight(&cpu, NR_PINS, VECTOR_A, IN_SERVICE);

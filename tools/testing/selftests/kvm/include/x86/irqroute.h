@@ -283,6 +283,11 @@ static __maybe_unused void guest_wrmsr(u64 msr, u64 val)
 	wrmsr(msr, val);
 }
 
+/* Enters and leaves the guest, without taking IRQs. */
+static __maybe_unused void guest_nop(void)
+{
+}
+
 /* Takes all deliverable IRQs, each with its EOI. */
 static __maybe_unused void guest_take(void)
 {
