@@ -135,9 +135,9 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_bind(
         return EINVAL.to_errno();
     };
 
-    let rules = mode.rules(params::parity());
-    let bound = Stats::listed(mode, rules)
-        .and_then(|stats| KBox::pin_init(Vm::new(host, mode, rules, stats), GFP_KERNEL_ACCOUNT));
+    let parity = mode.parity(params::parity());
+    let bound = Stats::listed(mode, parity)
+        .and_then(|stats| KBox::pin_init(Vm::new(host, mode, parity, stats), GFP_KERNEL_ACCOUNT));
 
     match bound {
         Ok(bound) => {
@@ -571,7 +571,7 @@ mod tests {
             fake,
             stats::Event, //
         },
-        routing::rules::Rules, //
+        routing::Parity, //
     };
     use core::ptr;
     use kernel::sync::atomic::Relaxed;
@@ -585,7 +585,7 @@ mod tests {
         // SAFETY: The fake KVM's functions do not follow the pointer to the VM; its ops are
         // constant and static, and need no lock.
         let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
-        let vm = Vm::new(host, Mode::Rust, Rules::Documented, Stats::unlisted()?);
+        let vm = Vm::new(host, Mode::Rust, Parity::Off, Stats::unlisted()?);
         let vm = KBox::pin_init(vm, GFP_KERNEL)?.into_foreign().cast();
         let result = test(vm);
 

@@ -7,7 +7,7 @@ use super::{
     params::Mode,
     stats::Counters, //
 };
-use crate::routing::rules::Rules;
+use crate::routing::Parity;
 use core::ptr;
 use kernel::{
     prelude::*,
@@ -70,7 +70,7 @@ impl VmDir {
         parent: &Dir,
         name: &CStr,
         mode: Mode,
-        rules: Rules,
+        parity: Parity,
         counters: Arc<Counters>,
     ) -> Self {
         let dir = Dir::new(Some(parent), name);
@@ -78,7 +78,7 @@ impl VmDir {
         // SAFETY: The directory exists or is an error, which debugfs knows to ignore. It locks for
         // itself.
         unsafe {
-            bindings::irqroute_debugfs_binding(dir.0, mode.as_raw() as u32, rules == Rules::C)
+            bindings::irqroute_debugfs_binding(dir.0, mode.as_raw() as u32, parity == Parity::On)
         }
 
         for (name, counter) in counters.files() {

@@ -7,26 +7,26 @@ use super::{
     list::SmallList, //
 };
 use crate::routing::{
-    directory::{
+    dest_map::{
         List,
-        Listing, //
+        Slot, //
     },
-    index::{
-        self,
-        Entry,
-        Route, //
-    },
-    level,
+    level_routes,
     msi::{
         Msi,
         MsiFormat, //
     },
-    pins::ReservedPins,
-    rules::Rules,
+    route::{
+        self,
+        Kept,
+        ReservedPins,
+        Route, //
+    },
     sint::{
         self,
         SintRoute, //
-    }, //
+    },
+    Parity, //
 };
 use kernel::{
     ffi::{
@@ -51,7 +51,7 @@ fn sort(sints: &mut [SintRoute]) {
         // while it compares, no one else has access to them, and no lock is needed.
         let (a, b) = unsafe { (&*a.cast::<SintRoute>(), &*b.cast::<SintRoute>()) };
 
-        index::order(a, b) as c_int
+        route::order(a, b) as c_int
     }
 
     // SAFETY: Pointer, number and size describe the slice, to which `sints` is the only reference
@@ -68,11 +68,11 @@ fn sort(sints: &mut [SintRoute]) {
     }
 }
 
-/// What is sent to each name, in the kernel's memory. Most tables lead to few CPUs.
-pub(crate) type Listings = SmallList<Listing, 4>;
+/// What is sent to each key, in the kernel's memory. Most tables lead to few CPUs.
+pub(crate) type Slots = SmallList<Slot, 4>;
 
 /// Level routes in the kernel's memory: those of the 24 pins of most I/O APICs fit.
-pub(crate) type Level = level::Level<SmallList<Msi, 24>, Listings>;
+pub(crate) type LevelRoutes = level_routes::LevelRoutes<SmallList<Msi, 24>, Slots>;
 
 /// SINT routes in the kernel's memory.
 type Sints = SmallList<SintRoute, 4>;
@@ -80,25 +80,25 @@ type Sints = SmallList<SintRoute, 4>;
 /// What is kept of a routing table: made before the table is published, never changed, and shared
 /// by all that need it: tables with the same routes, and scans of two tables.
 pub(crate) struct Index {
-    level: Level,
+    level_routes: LevelRoutes,
     sints: Sints,
 }
 
 /// Returns what is kept of `routes` in a table whose first GSIs are `pins`.
-fn entries(
+fn kept(
     routes: &[bindings::kvm_irq_routing_entry],
     pins: ReservedPins,
-    rules: Rules,
-) -> impl Iterator<Item = Entry> + '_ {
+    parity: Parity,
+) -> impl Iterator<Item = Kept> + '_ {
     routes
         .iter()
         .filter(move |route| route.may_matter(pins))
-        .filter_map(move |route| Route::from(route).entry(pins, rules))
+        .filter_map(move |route| Route::from(route).kept(pins, parity))
 }
 
 impl Index {
     /// Makes the index of a table with the given routes, of which the first GSIs are `pins`, for a
-    /// VM with the given rules that reads MSIs in `format`.
+    /// VM with the given parity that decodes MSIs in `format`.
     ///
     /// Returns `old`, the index of another table of the VM, if that is the same; nothing for a table
     /// of which nothing has to be kept; and `ENOMEM` if there is no memory.
@@ -106,47 +106,53 @@ impl Index {
         old: Option<ArcBorrow<'_, Self>>,
         routes: &[bindings::kvm_irq_routing_entry],
         pins: ReservedPins,
-        rules: Rules,
+        parity: Parity,
         format: MsiFormat,
     ) -> Result<Option<Arc<Self>>> {
-        let entries = || entries(routes, pins, rules);
+        let kept = || kept(routes, pins, parity);
 
-        if let Some(old) = old.filter(|old| old.is_of(entries(), format)) {
+        if let Some(old) = old.filter(|old| old.is_of(kept(), format)) {
             return Ok(Some(old.into()));
         }
 
-        let mut level = Level::new(format);
+        let mut level_routes = LevelRoutes::new(format);
         let mut sints = Sints::default();
 
-        for entry in entries() {
-            match entry {
-                Entry::Level(msi) => level.add(msi)?,
-                Entry::Sint(sint) => sints.push(sint)?,
+        for route in kept() {
+            match route {
+                Kept::Level(msi) => level_routes.add(msi)?,
+                Kept::Sint(sint) => sints.push(sint)?,
             }
         }
-        if level.is_empty() && sints.is_empty() {
+        if level_routes.is_empty() && sints.is_empty() {
             return Ok(None);
         }
 
         // As a rule, userspace has them in order.
-        if !sints.is_sorted_by(|a, b| index::order(a, b).is_le()) {
+        if !sints.is_sorted_by(|a, b| route::order(a, b).is_le()) {
             sort(&mut sints);
         }
-        Ok(Some(Arc::new(Self { level, sints }, GFP_KERNEL_ACCOUNT)?))
+        Ok(Some(Arc::new(
+            Self {
+                level_routes,
+                sints,
+            },
+            GFP_KERNEL_ACCOUNT,
+        )?))
     }
 
-    /// Tells whether this is the index of a table of which `entries` are kept.
-    fn is_of(&self, mut entries: impl Iterator<Item = Entry>, format: MsiFormat) -> bool {
-        let mut msis = self.level.msis().iter();
+    /// Tells whether this is the index of a table of which `kept` is kept.
+    fn is_of(&self, mut kept: impl Iterator<Item = Kept>, format: MsiFormat) -> bool {
+        let mut msis = self.level_routes.msis().iter();
         let mut nr_sints = 0usize;
 
-        self.level.directory(format).is_some()
-            && entries.all(|entry| match entry {
-                Entry::Level(msi) => msis.next() == Some(&msi),
+        self.level_routes.dest_map(format).is_some()
+            && kept.all(|route| match route {
+                Kept::Level(msi) => msis.next() == Some(&msi),
                 // No two are the same, as a table routes a GSI to one SINT only.
-                Entry::Sint(sint) => {
+                Kept::Sint(sint) => {
                     nr_sints = nr_sints.wrapping_add(1);
-                    sint::from_first(&self.sints, |known| index::order(known, &sint).is_lt())
+                    sint::from_first(&self.sints, |known| route::order(known, &sint).is_lt())
                         .first()
                         == Some(&sint)
                 }
@@ -156,11 +162,11 @@ impl Index {
     }
 
     /// Returns the level routes of the reserved pins.
-    pub(crate) fn level(&self) -> &Level {
-        &self.level
+    pub(crate) fn level_routes(&self) -> &LevelRoutes {
+        &self.level_routes
     }
 
-    /// Returns the SINT routes in the order of [`index::order`].
+    /// Returns the SINT routes in the order of [`route::order`].
     pub(crate) fn sints(&self) -> &[SintRoute] {
         &self.sints
     }

@@ -2,7 +2,7 @@
 
 //! Lists for the pure core, in the kernel's memory.
 
-use crate::routing::directory::{
+use crate::routing::dest_map::{
     List,
     NoMemory, //
 };

@@ -7,16 +7,16 @@ mod bindings;
 mod debugfs;
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) mod fake;
-pub(crate) mod hints;
+pub(crate) mod grace_period;
 pub(crate) mod host;
 pub(crate) mod index;
 pub(crate) mod list;
 pub(crate) mod locks;
-pub(crate) mod overlap;
 pub(crate) mod params;
 pub(crate) mod stats;
 pub(crate) mod views;
 pub(crate) mod vm;
+pub(crate) mod vp_index_cache;
 
 #[cfg(CONFIG_KUNIT = "y")]
 mod tests;

@@ -3,7 +3,7 @@
 //! The module parameters.
 
 use super::bindings;
-use crate::routing::rules::Rules;
+use crate::routing::Parity;
 
 /// Who handles the interrupt routes of a VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +27,13 @@ impl Mode {
         }
     }
 
-    /// Returns the rules of a VM in this mode, given parameter `parity`. C against Rust makes
-    /// sense only if both have the same.
-    pub(crate) fn rules(&self, parity: bool) -> Rules {
-        if parity || *self == Self::Verify {
-            Rules::C
+    /// Returns the parity of a VM in this mode, given the value of parameter `parity`. In mode
+    /// `verify` it is on, as KVM's C is compared with what has the same defects.
+    pub(crate) fn parity(&self, parameter: bool) -> Parity {
+        if parameter || *self == Self::Verify {
+            Parity::On
         } else {
-            Rules::Documented
+            Parity::Off
         }
     }
 

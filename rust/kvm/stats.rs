@@ -9,7 +9,7 @@ use super::{
     },
     params::Mode, //
 };
-use crate::routing::rules::Rules;
+use crate::routing::Parity;
 use core::ops::Deref;
 use kernel::{
     prelude::*,
@@ -206,7 +206,7 @@ impl Stats {
     }
 
     /// Makes counters for a VM that is bound with the given parameters. Process context.
-    pub(crate) fn listed(mode: Mode, rules: Rules) -> Result<Self> {
+    pub(crate) fn listed(mode: Mode, parity: Parity) -> Result<Self> {
         let mut stats = Self::unlisted()?;
         let counters = stats.counters.clone();
         let node = RBTreeNode::new(stats.address(), counters.clone(), GFP_KERNEL_ACCOUNT)?;
@@ -215,7 +215,7 @@ impl Stats {
 
         registry.names = registry.names.wrapping_add(1);
         let name = CString::try_from_fmt(fmt!("{}-{}", kernel::current!().pid(), registry.names))?;
-        stats.dir = Some(VmDir::new(&registry.vms, &name, mode, rules, counters));
+        stats.dir = Some(VmDir::new(&registry.vms, &name, mode, parity, counters));
 
         registry.bound.insert(node);
         registry.total = registry.total.wrapping_add(1);

@@ -28,19 +28,21 @@ mod suite {
             BroadcastQuirk,
             LogicalModel, //
         },
-        index::Route,
         msi::{
             Msi,
             MsiFormat, //
         },
-        pins::ReservedPins,
-        rules::Rules,
+        route::{
+            ReservedPins,
+            Route, //
+        },
         scan::Scan,
         sint::{
             SintError,
             SintRoute, //
         },
-        vector::VectorSet, //
+        vector::VectorSet,
+        Parity, //
     };
     use kernel::{
         prelude::*,
@@ -53,12 +55,12 @@ mod suite {
 
     const LEVEL: u32 = 1 << 15;
 
-    fn vm(mode: Mode, rules: Rules) -> Result<Pin<KBox<Vm>>> {
+    fn vm(mode: Mode, parity: Parity) -> Result<Pin<KBox<Vm>>> {
         // SAFETY: The fake KVM's functions do not follow the pointer to the VM, and its ops are
         // constant and static; they share nothing but atomics, so that no lock is needed.
         let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
 
-        KBox::pin_init(Vm::new(host, mode, rules, Stats::unlisted()?), GFP_KERNEL)
+        KBox::pin_init(Vm::new(host, mode, parity, Stats::unlisted()?), GFP_KERNEL)
     }
 
     fn irq_lock() -> IrqLock<'static> {
@@ -72,9 +74,9 @@ mod suite {
     }
 
     fn index(routes: &[bindings::kvm_irq_routing_entry]) -> Result<Option<Arc<Index>>> {
-        let (pins, rules) = (ReservedPins(24), Rules::Documented);
+        let (pins, parity) = (ReservedPins(24), Parity::Off);
 
-        Index::new(None, routes, pins, rules, MsiFormat::Compat)
+        Index::new(None, routes, pins, parity, MsiFormat::Compat)
     }
 
     /// Borrows an index as hook calls do.
@@ -116,13 +118,13 @@ mod suite {
     fn view_of_a_vm() {
         let mut view = fake::split_vm();
         assert_eq!(view.reserved_pins(), ReservedPins(24));
-        assert_eq!(view.reading().format, MsiFormat::Compat);
-        assert_eq!(view.reading().quirk, BroadcastQuirk::On);
+        assert_eq!(view.x2apic_api().format, MsiFormat::Compat);
+        assert_eq!(view.x2apic_api().quirk, BroadcastQuirk::On);
 
         view.x2apic_format = 1;
         view.broadcast_quirk = 0;
-        assert_eq!(view.reading().format, MsiFormat::X2Apic);
-        assert_eq!(view.reading().quirk, BroadcastQuirk::Off);
+        assert_eq!(view.x2apic_api().format, MsiFormat::X2Apic);
+        assert_eq!(view.x2apic_api().quirk, BroadcastQuirk::Off);
 
         view.split = 0;
         assert_eq!(view.reserved_pins(), ReservedPins(0));
@@ -208,11 +210,13 @@ mod suite {
             routes.push_within_capacity(route)?;
         }
 
-        let (pins, rules) = (ReservedPins(4096), Rules::Documented);
-        let index = Index::new(None, &routes, pins, rules, MsiFormat::Compat)?.ok_or(EINVAL)?;
+        let (pins, parity) = (ReservedPins(4096), Parity::Off);
+        let index = Index::new(None, &routes, pins, parity, MsiFormat::Compat)?.ok_or(EINVAL)?;
         for (id, words) in [(0, [0, 1 << 1, 0, 0]), (3, [0, 1 << 1, 0, 0]), (4, [0; 4])] {
             let vcpu = fake::xapic(id, None);
-            let reaching = index.level().reaching(&vcpu.apic.id(), vcpu.vm.reading());
+            let reaching = index
+                .level_routes()
+                .reaching(&vcpu.apic.id(), vcpu.vm.x2apic_api());
 
             assert_eq!(reaching.words(), words);
         }
@@ -223,9 +227,9 @@ mod suite {
     }
 
     #[test]
-    fn update_with_the_rules_of_c() -> Result {
+    fn update_with_parity() -> Result {
         fake::reset(0x60);
-        let vm = vm(Mode::Rust, Rules::C)?;
+        let vm = vm(Mode::Rust, Parity::On)?;
         let index = index(&[
             fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41),
             fake::sint_route(9, 0, 2),
@@ -252,7 +256,7 @@ mod suite {
     fn update_of_level_routes() -> Result {
         fake::reset(0x60);
         let view = fake::split_vm();
-        let vm = vm(Mode::Rust, Rules::Documented)?;
+        let vm = vm(Mode::Rust, Parity::Off)?;
         let old = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
         let new = index(&[
             fake::msi_route(0, 0xfee0_0000, LEVEL | 0x42),
@@ -289,7 +293,7 @@ mod suite {
     #[test]
     fn update_that_concerns_another_vcpu() -> Result {
         let view = fake::split_vm();
-        let vm = vm(Mode::Rust, Rules::Documented)?;
+        let vm = vm(Mode::Rust, Parity::Off)?;
         let to_0 = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
         let to_1 = index(&[fake::msi_route(0, 0xfee0_1000, LEVEL | 0x41)])?;
 
@@ -308,10 +312,10 @@ mod suite {
     }
 
     #[test]
-    fn update_of_routes_that_were_read_in_two_ways() -> Result {
+    fn update_of_routes_that_were_decoded_in_two_ways() -> Result {
         fake::reset(0x60);
         let mut view = fake::split_vm();
-        let vm = vm(Mode::Rust, Rules::Documented)?;
+        let vm = vm(Mode::Rust, Parity::Off)?;
         let to_256 = index(&[fake::msi_route(0, 0x0000_0100_fee0_0000, LEVEL | 0x41)])?;
         let to_1 = index(&[fake::msi_route(0, 0xfee0_1000, LEVEL | 0x41)])?;
 
@@ -327,7 +331,7 @@ mod suite {
     #[test]
     fn update_of_a_full_vm() -> Result {
         fake::reset(0x60);
-        let vm = vm(Mode::Rust, Rules::C)?;
+        let vm = vm(Mode::Rust, Parity::On)?;
         let mut view = fake::split_vm();
         view.split = 0;
 
@@ -340,7 +344,7 @@ mod suite {
     #[test]
     fn update_of_a_verified_vm() -> Result {
         fake::reset(0x60);
-        let vm = vm(Mode::Verify, Rules::C)?;
+        let vm = vm(Mode::Verify, Parity::On)?;
         let index = index(&[fake::sint_route(9, 0, 2)])?;
 
         vm.update(&irq_lock(), &fake::split_vm(), index.as_deref());
@@ -352,30 +356,30 @@ mod suite {
     }
 
     #[test]
-    fn reading_that_changes() -> Result {
-        for (rules, requests) in [(Rules::Documented, 1), (Rules::C, 0)] {
+    fn x2apic_api_that_changes() -> Result {
+        for (parity, requests) in [(Parity::Off, 1), (Parity::On, 0)] {
             fake::reset(0x60);
-            vm(Mode::Rust, rules)?.reading_changed(&fake::split_vm());
+            vm(Mode::Rust, parity)?.reading_changed(&fake::split_vm());
             assert_eq!(fake::STATE.requests_to_all.load(Relaxed), requests);
         }
         Ok(())
     }
 
     #[test]
-    fn hint_for_a_vp_index() -> Result {
-        for (rules, hint) in [(Rules::Documented, fake::VCPU_INDEX), (Rules::C, 7)] {
+    fn cache_of_vp_indexes() -> Result {
+        for (parity, cached) in [(Parity::Off, fake::VCPU_INDEX), (Parity::On, 7)] {
             fake::reset(0x60);
             fake::STATE.vp_index.store(7, Relaxed);
-            let vm = vm(Mode::Rust, rules)?;
+            let vm = vm(Mode::Rust, parity)?;
             vm.build_index(&fake::split_vm(), None, &[fake::sint_route(9, 7, 2)])?;
 
             // Nothing is known of it yet.
             assert_eq!(vm.deliver_sint(7, 2, true), Ok(1));
             assert_eq!(fake::STATE.hint.load(Relaxed), 7);
             assert_eq!(vm.deliver_sint(7, 2, true), Ok(1));
-            assert_eq!(fake::STATE.hint.load(Relaxed), hint);
+            assert_eq!(fake::STATE.hint.load(Relaxed), cached);
 
-            // One that does not exist leaves no hint.
+            // One that does not exist is not cached.
             assert_eq!(vm.deliver_sint(8, 2, true), Err(SintError::NoSynic));
             assert_eq!(vm.deliver_sint(8, 2, true), Err(SintError::NoSynic));
             assert_eq!(fake::STATE.hint.load(Relaxed), 8);
@@ -385,7 +389,7 @@ mod suite {
 
     #[test]
     fn delivery_to_a_sint() -> Result {
-        let vm = vm(Mode::Rust, Rules::Documented)?;
+        let vm = vm(Mode::Rust, Parity::Off)?;
 
         fake::reset(0x60);
         assert_eq!(vm.deliver_sint(0, 2, true), Ok(1));
@@ -415,14 +419,14 @@ mod suite {
         ])?;
 
         // What a table has set last counts for KVM's C, and what the table says otherwise.
-        for (rules, last, acked, acks) in [
-            (Rules::C, Some(0), 0, 1),
-            (Rules::C, None, -1, 0),
-            (Rules::Documented, Some(0), 9, 2),
-            (Rules::Documented, None, 9, 2),
+        for (parity, last, acked, acks) in [
+            (Parity::On, Some(0), 0, 1),
+            (Parity::On, None, -1, 0),
+            (Parity::Off, Some(0), 9, 2),
+            (Parity::Off, None, 9, 2),
         ] {
             fake::reset(0x60);
-            let vm = vm(Mode::Rust, rules)?;
+            let vm = vm(Mode::Rust, parity)?;
 
             vm.ack_sint(&irq_srcu(), index.as_deref(), 0, 2, last);
             assert_eq!(fake::STATE.acked.load(Relaxed), acked);
@@ -435,7 +439,7 @@ mod suite {
     #[test]
     fn verification_of_a_delivery() -> Result {
         fake::reset(0x60);
-        let vm = vm(Mode::Verify, Rules::C)?;
+        let vm = vm(Mode::Verify, Parity::On)?;
         let masked = Err(SintError::Masked);
 
         vm.verify_sint(0, 2, true, Ok(()), Ok(()));
@@ -460,7 +464,7 @@ mod suite {
 
     #[test]
     fn verification_of_a_scan() -> Result {
-        let vm = vm(Mode::Verify, Rules::C)?;
+        let vm = vm(Mode::Verify, Parity::On)?;
         let index = index(&[fake::msi_route(3, 0xfee0_1000, LEVEL | 0x41)])?;
         let idle = fake::xapic(0, None);
         let pending = fake::xapic(0, Some(0x41));
@@ -489,10 +493,10 @@ mod suite {
     }
 
     #[test]
-    fn rules_of_a_vm() {
-        assert_eq!(Mode::Rust.rules(false), Rules::Documented);
-        assert_eq!(Mode::Rust.rules(true), Rules::C);
-        assert_eq!(Mode::Verify.rules(false), Rules::C);
+    fn parity_of_a_vm() {
+        assert_eq!(Mode::Rust.parity(false), Parity::Off);
+        assert_eq!(Mode::Rust.parity(true), Parity::On);
+        assert_eq!(Mode::Verify.parity(false), Parity::On);
     }
 
     #[test]

@@ -8,15 +8,17 @@ use crate::routing::{
         Apic,
         ApicId,
         BroadcastQuirk,
-        LogicalModel, //
+        LogicalModel,
+        X2ApicApi, //
     },
-    index::Route,
-    level::Reading,
     msi::{
         Msi,
         MsiFormat, //
     },
-    pins::ReservedPins,
+    route::{
+        ReservedPins,
+        Route, //
+    },
     scan::Scan,
     sint::SintRoute,
     vector::VectorSet, //
@@ -37,9 +39,9 @@ impl bindings::kvm_irqroute_vm_view {
         self.split != 0
     }
 
-    /// Returns how the routes are to be read.
-    pub(crate) fn reading(&self) -> Reading {
-        Reading {
+    /// Returns the settings of KVM_CAP_X2APIC_API.
+    pub(crate) fn x2apic_api(&self) -> X2ApicApi {
+        X2ApicApi {
             format: if self.x2apic_format != 0 {
                 MsiFormat::X2Apic
             } else {
@@ -120,7 +122,7 @@ impl From<&bindings::kvm_irqroute_scan_result> for Scan {
 }
 
 impl bindings::kvm_irq_routing_entry {
-    /// Tells whether [`Route::entry`] may keep the route. That is for what large tables consist of,
+    /// Tells whether [`Route::kept`] may keep the route. That is for what large tables consist of,
     /// MSIs beyond the pins, which are passed over quickly.
     #[inline]
     pub(crate) fn may_matter(&self, pins: ReservedPins) -> bool {

@@ -4,7 +4,10 @@
 
 use super::{
     bindings,
-    hints::Hints,
+    grace_period::{
+        GracePeriod,
+        Tables, //
+    },
     host::{
         self,
         Found,
@@ -14,28 +17,26 @@ use super::{
     },
     index::{
         Index,
-        Level,
-        Listings, //
+        LevelRoutes,
+        Slots, //
     },
     locks::{
         IrqLock,
         IrqSrcu, //
-    },
-    overlap::{
-        Both,
-        Overlap, //
     },
     params::Mode,
     stats::{
         Counters,
         Event,
         Stats, //
-    }, //
+    },
+    vp_index_cache::VpIndexCache, //
 };
 use crate::routing::{
-    apic::Apic,
-    level::Reading,
-    rules::Rules,
+    apic::{
+        Apic,
+        X2ApicApi, //
+    },
     scan::{
         owed,
         scan,
@@ -49,14 +50,15 @@ use crate::routing::{
     },
     update::{
         after_publication,
-        after_reading_changed,
+        after_x2apic_api_changed,
         Changes,
         ScanRequest, //
     },
     verify::{
         scan_agrees,
         sint_agrees, //
-    }, //
+    },
+    Parity, //
 };
 use core::ptr;
 use kernel::{
@@ -72,24 +74,26 @@ use kernel::{
 pub(crate) struct Vm {
     host: Host,
     mode: Mode,
-    rules: Rules,
+    parity: Parity,
     stats: Stats,
-    hints: Hints,
+    vp_index_cache: VpIndexCache,
     #[pin]
-    overlap: Overlap,
+    grace_period: GracePeriod,
 }
 
-fn level(index: Option<&Index>) -> Option<&Level> {
-    index.map(Index::level)
+fn level_routes(index: Option<&Index>) -> Option<&LevelRoutes> {
+    index.map(Index::level_routes)
 }
 
 /// Tells whether two tables share an index.
-fn is_same(old: Option<&Level>, new: Option<&Level>) -> bool {
+fn is_same(old: Option<&LevelRoutes>, new: Option<&LevelRoutes>) -> bool {
     old.map(ptr::from_ref) == new.map(ptr::from_ref)
 }
 
-fn scan_of(index: Option<&Index>, reading: Reading, apic: &Apic) -> Scan {
-    index.map_or(Scan::default(), |index| scan(index.level(), reading, apic))
+fn scan_of(index: Option<&Index>, api: X2ApicApi, apic: &Apic) -> Scan {
+    index.map_or(Scan::default(), |index| {
+        scan(index.level_routes(), api, apic)
+    })
 }
 
 fn sints(index: Option<&Index>) -> &[SintRoute] {
@@ -98,14 +102,14 @@ fn sints(index: Option<&Index>) -> &[SintRoute] {
 
 impl Vm {
     /// Makes the module's side of a VM.
-    pub(crate) fn new(host: Host, mode: Mode, rules: Rules, stats: Stats) -> impl PinInit<Self> {
+    pub(crate) fn new(host: Host, mode: Mode, parity: Parity, stats: Stats) -> impl PinInit<Self> {
         pin_init!(Self {
             host,
             mode,
-            rules,
+            parity,
             stats,
-            hints: Hints::new(),
-            overlap <- Overlap::new(),
+            vp_index_cache: VpIndexCache::new(),
+            grace_period <- GracePeriod::new(),
         })
     }
 
@@ -116,25 +120,25 @@ impl Vm {
 
     fn find(&self, vp_index: u32, sint: Sint) -> Found<'_> {
         // Where several vCPUs have one VP index, KVM's C takes the one that a search finds first.
-        if self.rules == Rules::C {
+        if self.parity == Parity::On {
             return self.host.read_synic(vp_index, sint, vp_index);
         }
 
-        let hint = self.hints.get(vp_index);
-        let found = self.host.read_synic(vp_index, sint, hint);
-        if let Some(vcpu_index) = found.vcpu_index.filter(|index| *index != hint) {
-            self.hints.set(vp_index, vcpu_index);
+        let cached = self.vp_index_cache.get(vp_index);
+        let found = self.host.read_synic(vp_index, sint, cached);
+        if let Some(vcpu_index) = found.vcpu_index.filter(|index| *index != cached) {
+            self.vp_index_cache.set(vp_index, vcpu_index);
         }
         found
     }
 
-    fn request(&self, urgency: Urgency, request: ScanRequest<'_, Listings>) {
+    fn request(&self, urgency: Urgency, request: ScanRequest<'_, Slots>) {
         let asked = match request {
             ScanRequest::None => return,
             ScanRequest::All => self.host.request_scan_of_all(),
-            ScanRequest::Of(excess) => self
+            ScanRequest::Of(added) => self
                 .host
-                .request_scan(urgency, |apic| excess.reaches(&apic.id())),
+                .request_scan(urgency, |apic| added.reach(&apic.id())),
         };
 
         self.stats.add(Event::ScanRequest, u64::from(asked));
@@ -147,11 +151,11 @@ impl Vm {
         old: Option<ArcBorrow<'_, Index>>,
         routes: &[bindings::kvm_irq_routing_entry],
     ) -> Result<Option<Arc<Index>>> {
-        let (pins, format) = (view.reserved_pins(), view.reading().format);
-        let index = Index::new(old, routes, pins, self.rules, format)?;
+        let (pins, format) = (view.reserved_pins(), view.x2apic_api().format);
+        let index = Index::new(old, routes, pins, self.parity, format)?;
 
-        if self.rules == Rules::Documented && !sints(index.as_deref()).is_empty() {
-            self.hints.prepare()?;
+        if self.parity == Parity::Off && !sints(index.as_deref()).is_empty() {
+            self.vp_index_cache.prepare()?;
         }
         Ok(index)
     }
@@ -163,24 +167,25 @@ impl Vm {
         old: Option<ArcBorrow<'_, Index>>,
         new: Option<ArcBorrow<'_, Index>>,
     ) {
-        let reading = view.reading();
-        let (old_level, new_level) = (level(old.as_deref()), level(new.as_deref()));
+        let api = view.x2apic_api();
+        let old_routes = level_routes(old.as_deref());
+        let new_routes = level_routes(new.as_deref());
 
-        if self.rules == Rules::C || is_same(old_level, new_level) {
+        if self.parity == Parity::On || is_same(old_routes, new_routes) {
             return;
         }
 
-        let changes = Changes::between(old_level, new_level, reading.format);
+        let changes = Changes::between(old_routes, new_routes, api.format);
         if changes.is_none() {
             return;
         }
 
-        self.overlap.begin(Both {
+        self.grace_period.begin(Tables {
             old: old.map(Arc::from),
             new: new.map(Arc::from),
             changes,
         });
-        let request = changes.before_publication(old_level, new_level, reading);
+        let request = changes.before_publication(old_routes, new_routes, api);
         self.request(Urgency::Now, request);
     }
 
@@ -208,30 +213,38 @@ impl Vm {
             return;
         }
 
-        if self.rules == Rules::C {
+        if self.parity == Parity::On {
             self.apply_sints(lock, index);
         }
-        self.request(Urgency::Now, after_publication(self.rules, view.is_split()));
+        self.request(
+            Urgency::Now,
+            after_publication(self.parity, view.is_split()),
+        );
     }
 
-    /// Leaves the table before the current one behind: no interrupt is in flight by it any more.
-    /// Process context.
+    /// Ends the grace period of the table before the current one: no interrupt is in flight by it
+    /// any more. Process context.
     pub(crate) fn settled(&self, view: &bindings::kvm_irqroute_vm_view) {
-        let Some(both) = self.overlap.end() else {
+        let Some(tables) = self.grace_period.end() else {
             return;
         };
-        let (old, new) = (level(both.old.as_deref()), level(both.new.as_deref()));
+        let (old, new) = (
+            level_routes(tables.old.as_deref()),
+            level_routes(tables.new.as_deref()),
+        );
 
         // What a vCPU does not forget at once costs it an exit, and then it scans anyway.
-        let request = both.changes.after_grace_period(old, new, view.reading());
+        let request = tables
+            .changes
+            .after_grace_period(old, new, view.x2apic_api());
         self.request(Urgency::BeforeNextEntry, request);
     }
 
-    /// Acts on a change of how the routes decode. Process context.
+    /// Acts on a change of the settings of KVM_CAP_X2APIC_API. Process context.
     pub(crate) fn reading_changed(&self, view: &bindings::kvm_irqroute_vm_view) {
         self.request(
             Urgency::Now,
-            after_reading_changed(self.rules, view.is_split()),
+            after_x2apic_api_changed(self.parity, view.is_split()),
         );
     }
 
@@ -243,18 +256,18 @@ impl Vm {
     ) -> Scan {
         self.stats.count(Event::Scan);
 
-        let (reading, apic) = (vcpu.vm.reading(), vcpu.apic());
-        let of_both = self.overlap.with(|both| {
+        let (api, apic) = (vcpu.vm.x2apic_api(), vcpu.apic());
+        let of_both = self.grace_period.with(|tables| {
             let [old, new] =
-                [&both.old, &both.new].map(|index| scan_of(index.as_deref(), reading, &apic));
+                [&tables.old, &tables.new].map(|index| scan_of(index.as_deref(), api, &apic));
 
             old.union(&new)
         });
 
         of_both
-            .unwrap_or_else(|| scan_of(index, reading, &apic))
+            .unwrap_or_else(|| scan_of(index, api, &apic))
             .with_owed(&owed(
-                self.rules,
+                self.parity,
                 &apic.pending_eoi,
                 &vcpu.reported(),
                 &vcpu.level_triggered(),
@@ -270,13 +283,13 @@ impl Vm {
         after: &bindings::kvm_irqroute_vcpu_view,
         c: &Scan,
     ) {
-        // A result for routes that were read in two ways is neither right nor wrong.
-        if before.vm.reading() != after.vm.reading() {
+        // A result for routes that were decoded in two ways is neither right nor wrong.
+        if before.vm.x2apic_api() != after.vm.x2apic_api() {
             return;
         }
 
         let rust = self.scan(index, before);
-        let latest = scan_of(index, after.vm.reading(), &after.apic());
+        let latest = scan_of(index, after.vm.x2apic_api(), &after.apic());
         if scan_agrees(c, &rust, &latest) {
             return;
         }
@@ -370,15 +383,15 @@ impl Vm {
     ) {
         let last = last.and_then(|gsi| i32::try_from(gsi).ok());
 
-        match (self.mode, self.rules) {
-            (Mode::Rust, Rules::Documented) => {
+        match (self.mode, self.parity) {
+            (Mode::Rust, Parity::Off) => {
                 if let Some(sint) = Sint::new(number) {
                     sint::gsis(sints(index), vp_index, sint)
                         .filter_map(|gsi| i32::try_from(gsi).ok())
                         .for_each(|gsi| self.notify(srcu, gsi));
                 }
             }
-            (Mode::Rust, Rules::C) => {
+            (Mode::Rust, Parity::On) => {
                 if let Some(gsi) = last {
                     self.notify(srcu, gsi);
                 }

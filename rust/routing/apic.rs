@@ -2,7 +2,7 @@
 
 //! Which destinations a local APIC accepts, and what it has pending.
 
-use super::{dest::Destination, vector::VectorSet};
+use super::{destination::Destination, msi::MsiFormat, vector::VectorSet};
 
 /// The MDA of all local APICs in xAPIC mode.
 pub(super) const XAPIC_BROADCAST: u32 = 0xff;
@@ -18,6 +18,15 @@ pub(crate) enum BroadcastQuirk {
     On,
     /// What x2APIC mode makes of any other value.
     Off,
+}
+
+/// The settings of KVM_CAP_X2APIC_API, by which destinations of MSIs are decoded and matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct X2ApicApi {
+    /// Where MSIs keep their destination.
+    pub(crate) format: MsiFormat,
+    /// What destination 0xff means in x2APIC mode.
+    pub(crate) quirk: BroadcastQuirk,
 }
 
 /// The model that an xAPIC uses for logical destinations, from its destination format register

@@ -6,36 +6,40 @@
 //! decision needs is passed in, storage included, and what follows from it is returned. The
 //! same files compile on the host, where `tools/testing/host` tests them natively.
 //!
-//! | module        | decides                                                            |
-//! |---------------|--------------------------------------------------------------------|
-//! | [`vector`]    | nothing, it is the set of vectors that the others work with        |
-//! | [`msi`]       | what the address and data of an MSI mean                           |
-//! | [`dest`]      | nothing, it tells physical from logical destinations               |
-//! | [`apic`]      | whether a local APIC accepts a destination                         |
-//! | [`name`]      | what a local APIC answers to, and what a destination calls         |
-//! | [`pins`]      | which GSIs are pins of the userspace I/O APIC                      |
-//! | [`index`]     | which routes of a table matter later, and in which order           |
-//! | [`directory`] | nothing, it knows what is sent to each name                        |
-//! | [`level`]     | which vectors the level routes send to a local APIC                |
-//! | [`rules`]     | nothing, it tells KVM's rules from those that are documented       |
-//! | [`scan`]      | which EOIs a vCPU has to report                                    |
-//! | [`sint`]      | where a Hyper-V SINT route is delivered                            |
-//! | [`update`]    | what a new routing table makes KVM recompute                       |
-//! | [`verify`]    | whether C and Rust agree                                           |
+//! | module           | decides                                                         |
+//! |------------------|-----------------------------------------------------------------|
+//! | [`vector`]       | nothing, it is the set of vectors that the others work with     |
+//! | [`msi`]          | what the address and data of an MSI mean                        |
+//! | [`destination`]  | by which keys a destination and a local APIC are matched        |
+//! | [`apic`]         | whether a local APIC accepts a destination                      |
+//! | [`route`]        | which routes of a table are kept, and in which order            |
+//! | [`dest_map`]     | nothing, it maps each key to the vectors that are sent to it    |
+//! | [`level_routes`] | which vectors the level routes of a table send to a local APIC  |
+//! | [`scan`]         | which EOIs a vCPU has to report                                 |
+//! | [`sint`]         | where a Hyper-V SINT route is delivered                         |
+//! | [`update`]       | which vCPUs a new routing table makes scan                      |
+//! | [`verify`]       | whether C and Rust agree                                        |
 
 #![deny(unsafe_code)]
 
 pub(crate) mod apic;
-pub(crate) mod dest;
-pub(crate) mod directory;
-pub(crate) mod index;
-pub(crate) mod level;
+pub(crate) mod dest_map;
+pub(crate) mod destination;
+pub(crate) mod level_routes;
 pub(crate) mod msi;
-pub(crate) mod name;
-pub(crate) mod pins;
-pub(crate) mod rules;
+pub(crate) mod route;
 pub(crate) mod scan;
 pub(crate) mod sint;
 pub(crate) mod update;
 pub(crate) mod vector;
 pub(crate) mod verify;
+
+/// Whether a VM has the known defects of KVM's C, from its creation to its end: the module
+/// parameter `parity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parity {
+    /// Bit for bit what KVM's C does.
+    On,
+    /// What KVM's C does without its known defects.
+    Off,
+}

@@ -2,7 +2,7 @@
 
 //! Decoding of MSI address and data.
 
-use super::dest::Destination;
+use super::destination::Destination;
 
 /// Where the destination of an MSI is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

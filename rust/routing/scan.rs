@@ -3,12 +3,12 @@
 //! Which EOIs a vCPU with a split irqchip has to report to userspace.
 
 use super::{
-    apic::Apic,
-    directory::{List, Listing},
-    level::{Level, Reading},
+    apic::{Apic, X2ApicApi},
+    dest_map::{List, Slot},
+    level_routes::LevelRoutes,
     msi::Msi,
-    rules::Rules,
     vector::VectorSet,
+    Parity,
 };
 
 /// The outcome of a scan.
@@ -48,13 +48,13 @@ impl Scan {
 /// its end. Whether a pending interrupt really came by a route is not known, so that a vector
 /// which a route to another vCPU happens to use counts too.
 #[inline]
-pub(crate) fn scan<M, L>(level: &Level<M, L>, reading: Reading, apic: &Apic) -> Scan
+pub(crate) fn scan<M, S>(routes: &LevelRoutes<M, S>, api: X2ApicApi, apic: &Apic) -> Scan
 where
     M: List<Msi>,
-    L: List<Listing>,
+    S: List<Slot>,
 {
-    let reaching = level.reaching(&apic.id, reading);
-    let stale = level.stale(apic, reading, &reaching);
+    let reaching = routes.reaching(&apic.id, api);
+    let stale = routes.stale(apic, api, &reaching);
 
     Scan {
         handled: reaching.union(&stale),
@@ -72,13 +72,13 @@ where
 /// masked or programmed anew since (Intel SDM volume 3, "Signaling Interrupt Servicing
 /// Completion"). KVM's C forgets a vector that no route has any more.
 pub(crate) fn owed(
-    rules: Rules,
+    parity: Parity,
     pending: &VectorSet,
     reported: &VectorSet,
     level_triggered: &VectorSet,
 ) -> VectorSet {
-    match rules {
-        Rules::C => VectorSet::EMPTY,
-        Rules::Documented => pending.intersection(&reported.union(level_triggered)),
+    match parity {
+        Parity::On => VectorSet::EMPTY,
+        Parity::Off => pending.intersection(&reported.union(level_triggered)),
     }
 }

@@ -106,7 +106,7 @@ pub(crate) fn from_first(
 }
 
 /// Returns the GSIs that are routed to `sint` of the virtual processor `vp_index`, in a table with
-/// SINT routes in the order of [`super::index::order`].
+/// SINT routes in the order of [`super::route::order`].
 pub(crate) fn gsis(
     routes: &[SintRoute],
     vp_index: u32,

@@ -1,110 +1,107 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a new routing table makes KVM recompute.
+//! Which vCPUs a new routing table makes scan.
 
 use super::{
-    apic::{ApicId, BroadcastQuirk},
-    directory::{Directory, List, Listing},
-    level::{Level, Reading},
+    apic::{ApicId, BroadcastQuirk, X2ApicApi},
+    dest_map::{DestMap, List, Slot},
+    destination::DestKey,
+    level_routes::LevelRoutes,
     msi::{Msi, MsiFormat},
-    name::Name,
-    rules::Rules,
+    Parity,
 };
 
 /// Which vCPUs have to scan the routes again before they next enter the guest.
 #[derive(Debug)]
-pub(crate) enum ScanRequest<'a, L> {
+pub(crate) enum ScanRequest<'a, S> {
     /// None: EOIs do not depend on what has changed.
     None,
     /// All vCPUs of the VM.
     All,
-    /// Those with a name to which one table sends more than another one.
-    Of(Excess<'a, L>),
+    /// Those with a key to which one table sends vectors that another one does not.
+    Of(AddedVectors<'a, S>),
 }
 
-/// Tells who has to scan right after a table was published. With [`Rules::Documented`] all is done
+/// Tells who has to scan right after a table was published. With [`Parity::Off`] all is done
 /// before and after, see [`Changes`].
-pub(crate) fn after_publication<L>(rules: Rules, split: bool) -> ScanRequest<'static, L> {
-    match rules {
-        Rules::C if split => ScanRequest::All,
-        Rules::C | Rules::Documented => ScanRequest::None,
+pub(crate) fn after_publication<S>(parity: Parity, split: bool) -> ScanRequest<'static, S> {
+    match parity {
+        Parity::On if split => ScanRequest::All,
+        Parity::On | Parity::Off => ScanRequest::None,
     }
 }
 
-/// Tells who has to scan after the reading of all routes has changed (KVM_CAP_X2APIC_API). KVM's C
-/// goes on with what was found before.
-pub(crate) fn after_reading_changed<L>(rules: Rules, split: bool) -> ScanRequest<'static, L> {
-    match rules {
-        Rules::Documented if split => ScanRequest::All,
-        Rules::C | Rules::Documented => ScanRequest::None,
+/// Tells who has to scan after the settings of KVM_CAP_X2APIC_API, and with them the destinations
+/// of all routes, have changed. KVM's C goes on with what was found before.
+pub(crate) fn after_x2apic_api_changed<S>(parity: Parity, split: bool) -> ScanRequest<'static, S> {
+    match parity {
+        Parity::Off if split => ScanRequest::All,
+        Parity::On | Parity::Off => ScanRequest::None,
     }
 }
 
-/// Names to which one table sends more than another one. They are known one by one if they are
-/// few, which saves looking them up in both tables for each vCPU.
+/// Keys to which one table sends vectors that another one does not. They are known one by one if
+/// they are few, which saves looking them up in both tables for each vCPU.
 #[derive(Clone, Copy, Debug, Default)]
-struct Names {
-    few: [Name; Self::FEW],
+struct Keys {
+    few: [DestKey; Self::FEW],
     /// More than `FEW` if there are too many.
     nr: usize,
 }
 
-impl Names {
+impl Keys {
     const FEW: usize = 8;
 
-    /// Returns the names that get more from `here` than from `there`.
-    fn new<L: List<Listing>>(here: Option<&Directory<L>>, there: Option<&Directory<L>>) -> Self {
-        let mut names = Self::default();
+    /// Returns the keys to which `map` sends more than `other`.
+    fn new<S: List<Slot>>(map: Option<&DestMap<S>>, other: Option<&DestMap<S>>) -> Self {
+        let mut keys = Self::default();
 
-        for name in here.into_iter().flat_map(Directory::names) {
-            if gets_more(name, here, there) {
-                if let Some(free) = names.few.get_mut(names.nr) {
-                    *free = name;
+        for key in map.into_iter().flat_map(DestMap::keys) {
+            if sends_more(key, map, other) {
+                if let Some(free) = keys.few.get_mut(keys.nr) {
+                    *free = key;
                 }
-                names.nr = names.nr.wrapping_add(1);
+                keys.nr = keys.nr.wrapping_add(1);
             }
         }
-        names
+        keys
     }
 }
 
-/// Tells whether more is sent to `name` from `here` than from `there`.
-fn gets_more<L: List<Listing>>(
-    name: Name,
-    here: Option<&Directory<L>>,
-    there: Option<&Directory<L>>,
+/// Tells whether `map` sends a vector to `key` that `other` does not.
+fn sends_more<S: List<Slot>>(
+    key: DestKey,
+    map: Option<&DestMap<S>>,
+    other: Option<&DestMap<S>>,
 ) -> bool {
-    let sent = |directory: Option<&Directory<L>>| directory.map(|directory| directory.get(name));
+    let sent = |map: Option<&DestMap<S>>| map.map(|map| map.get(key)).unwrap_or_default();
 
-    !sent(here)
-        .unwrap_or_default()
-        .difference(&sent(there).unwrap_or_default())
-        .is_empty()
+    !sent(map).difference(&sent(other)).is_empty()
 }
 
-/// What one table sends, and another one does not.
+/// The vectors that one table sends and another one does not.
 #[derive(Debug)]
-pub(crate) struct Excess<'a, L> {
-    names: &'a Names,
-    here: Option<&'a Directory<L>>,
-    there: Option<&'a Directory<L>>,
+pub(crate) struct AddedVectors<'a, S> {
+    keys: &'a Keys,
+    map: Option<&'a DestMap<S>>,
+    other: Option<&'a DestMap<S>>,
     quirk: BroadcastQuirk,
 }
 
-impl<L: List<Listing>> Excess<'_, L> {
-    /// Tells whether a local APIC answers to a name that gets any of it. What it got by another of
-    /// its names before is not looked for.
+impl<S: List<Slot>> AddedVectors<'_, S> {
+    /// Tells whether any of them are sent to a key of a local APIC. Whether the other table sends
+    /// them to another key of the APIC is not looked for.
     #[inline]
-    pub(crate) fn reaches(&self, id: &ApicId) -> bool {
-        let mut reaches = false;
+    pub(crate) fn reach(&self, id: &ApicId) -> bool {
+        let mut reach = false;
 
-        match self.names.few.get(..self.names.nr) {
-            Some(few) => id.names(self.quirk, |name| reaches |= few.contains(&name)),
-            None => id.names(self.quirk, |name| {
-                reaches |= gets_more(name, self.here, self.there);
+        match self.keys.few.get(..self.keys.nr) {
+            Some(few) => id.keys(self.quirk, |key| reach |= few.contains(&key)),
+            None => id.keys(self.quirk, |key| {
+                reach |= sends_more(key, self.map, self.other);
             }),
         }
-        reaches
+        reach
     }
 }
 
@@ -112,35 +109,35 @@ impl<L: List<Listing>> Excess<'_, L> {
 ///
 /// An interrupt by an old route may reach a vCPU after the new table was published, one by a new
 /// route before the vCPU has heard of it. So scans have to cover both tables from before the
-/// publication until no interrupt is in flight by the old one. Before, a vCPU has to learn of what
-/// it did not get so far. Afterwards, it may forget what it does not get any more. KVM's C tells
-/// all vCPUs of each update, and too late.
+/// publication until the end of the grace period, when no interrupt is in flight by the old one.
+/// Before, a vCPU has to learn of what it did not get so far. Afterwards, it may forget what it
+/// does not get any more. KVM's C tells all vCPUs of each update, and too late.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Changes {
-    gained: Names,
-    lost: Names,
-    /// How destinations were read to find out, unless a table cannot be read in this way.
+    gained: Keys,
+    lost: Keys,
+    /// How destinations were decoded to find out, unless a table has no map for this format.
     format: Option<MsiFormat>,
 }
 
 impl Changes {
-    /// Compares two tables, whose destinations are read in `format`.
-    pub(crate) fn between<M: List<Msi>, L: List<Listing>>(
-        old: Option<&Level<M, L>>,
-        new: Option<&Level<M, L>>,
+    /// Compares two tables, whose destinations are decoded in `format`.
+    pub(crate) fn between<M: List<Msi>, S: List<Slot>>(
+        old: Option<&LevelRoutes<M, S>>,
+        new: Option<&LevelRoutes<M, S>>,
         format: MsiFormat,
     ) -> Self {
-        let readable = [old, new]
+        let comparable = [old, new]
             .into_iter()
             .flatten()
-            .all(|level| level.directory(format).is_some());
-        let old = old.and_then(|level| level.directory(format));
-        let new = new.and_then(|level| level.directory(format));
+            .all(|routes| routes.dest_map(format).is_some());
+        let old = old.and_then(|routes| routes.dest_map(format));
+        let new = new.and_then(|routes| routes.dest_map(format));
 
         Self {
-            gained: Names::new(new, old),
-            lost: Names::new(old, new),
-            format: readable.then_some(format),
+            gained: Keys::new(new, old),
+            lost: Keys::new(old, new),
+            format: comparable.then_some(format),
         }
     }
 
@@ -150,43 +147,44 @@ impl Changes {
     }
 
     /// Tells who has to scan both tables before `new` is published in place of `old`.
-    pub(crate) fn before_publication<'a, M: List<Msi>, L: List<Listing>>(
+    pub(crate) fn before_publication<'a, M: List<Msi>, S: List<Slot>>(
         &'a self,
-        old: Option<&'a Level<M, L>>,
-        new: Option<&'a Level<M, L>>,
-        reading: Reading,
-    ) -> ScanRequest<'a, L> {
-        self.request(&self.gained, new, old, reading)
+        old: Option<&'a LevelRoutes<M, S>>,
+        new: Option<&'a LevelRoutes<M, S>>,
+        api: X2ApicApi,
+    ) -> ScanRequest<'a, S> {
+        self.request(&self.gained, new, old, api)
     }
 
     /// Tells who has to scan `new` alone when no interrupt is in flight by `old`.
-    pub(crate) fn after_grace_period<'a, M: List<Msi>, L: List<Listing>>(
+    pub(crate) fn after_grace_period<'a, M: List<Msi>, S: List<Slot>>(
         &'a self,
-        old: Option<&'a Level<M, L>>,
-        new: Option<&'a Level<M, L>>,
-        reading: Reading,
-    ) -> ScanRequest<'a, L> {
-        self.request(&self.lost, old, new, reading)
+        old: Option<&'a LevelRoutes<M, S>>,
+        new: Option<&'a LevelRoutes<M, S>>,
+        api: X2ApicApi,
+    ) -> ScanRequest<'a, S> {
+        self.request(&self.lost, old, new, api)
     }
 
-    fn request<'a, M: List<Msi>, L: List<Listing>>(
+    /// Returns a request to those with one of `keys`, to which `routes` send more than `other`.
+    fn request<'a, M: List<Msi>, S: List<Slot>>(
         &'a self,
-        names: &'a Names,
-        here: Option<&'a Level<M, L>>,
-        there: Option<&'a Level<M, L>>,
-        reading: Reading,
-    ) -> ScanRequest<'a, L> {
-        let Reading { format, quirk } = reading;
+        keys: &'a Keys,
+        routes: Option<&'a LevelRoutes<M, S>>,
+        other: Option<&'a LevelRoutes<M, S>>,
+        api: X2ApicApi,
+    ) -> ScanRequest<'a, S> {
+        let X2ApicApi { format, quirk } = api;
 
         if self.format != Some(format) {
             ScanRequest::All
-        } else if names.nr == 0 {
+        } else if keys.nr == 0 {
             ScanRequest::None
         } else {
-            ScanRequest::Of(Excess {
-                names,
-                here: here.and_then(|level| level.directory(format)),
-                there: there.and_then(|level| level.directory(format)),
+            ScanRequest::Of(AddedVectors {
+                keys,
+                map: routes.and_then(|routes| routes.dest_map(format)),
+                other: other.and_then(|other| other.dest_map(format)),
                 quirk,
             })
         }

@@ -8,15 +8,14 @@
 
 use criterion::{criterion_group, criterion_main, Criterion};
 use routing::{
-    apic::{Apic, ApicId, BroadcastQuirk},
-    directory::{List, Listing, NoMemory},
-    index::{Entry, Route},
-    level::{Level, Reading},
+    apic::{Apic, ApicId, BroadcastQuirk, X2ApicApi},
+    dest_map::{List, NoMemory, Slot},
+    level_routes::LevelRoutes,
     msi::{Msi, MsiFormat},
-    pins::ReservedPins,
-    rules::Rules,
+    route::{Kept, ReservedPins, Route},
     scan::{scan, Scan},
     vector::VectorSet,
+    Parity,
 };
 use std::{hint::black_box, time::Duration};
 
@@ -31,30 +30,30 @@ impl<T> List<T> for Vec<T> {
     }
 }
 
-const READING: Reading = Reading {
+const API: X2ApicApi = X2ApicApi {
     format: MsiFormat::X2Apic,
     quirk: BroadcastQuirk::Off,
 };
 
 /// The index of a table of MSI routes, as the module makes it of memory that it allocates. All that
 /// is known here of how the core is to be called is in this type.
-struct Index(Level<Vec<Msi>, Vec<Listing>>);
+struct Index(LevelRoutes<Vec<Msi>, Vec<Slot>>);
 
 impl Index {
     fn new(routes: &[Route], pins: ReservedPins) -> Self {
-        let mut level = Level::new(READING.format);
+        let mut level_routes = LevelRoutes::new(API.format);
 
         for route in routes {
-            if let Some(Entry::Level(msi)) = route.entry(pins, Rules::Documented) {
-                level.add(msi).expect("a Vec has memory");
+            if let Some(Kept::Level(msi)) = route.kept(pins, Parity::Off) {
+                level_routes.add(msi).expect("a Vec has memory");
             }
         }
 
-        Self(level)
+        Self(level_routes)
     }
 
     fn scan(&self, apic: &Apic) -> Scan {
-        scan(&self.0, READING, apic)
+        scan(&self.0, API, apic)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     reference::{self, Arch, Lapic},
     routing::{
         apic::{ApicId, BroadcastQuirk, LogicalModel},
-        dest::Destination::{self, Logical, Physical},
+        destination::Destination::{self, Logical, Physical},
     },
 };
 

@@ -10,16 +10,15 @@
 use super::{
     reference::{self, Arch, Entry, Lapic, MAX_ROUTES},
     routing::{
-        apic::{Apic, ApicId, BroadcastQuirk, LogicalModel},
-        directory::{List, Listing, NoMemory},
-        index::{self, Route},
-        level::{Level, Reading},
+        apic::{Apic, ApicId, BroadcastQuirk, LogicalModel, X2ApicApi},
+        dest_map::{List, NoMemory, Slot},
+        level_routes::LevelRoutes,
         msi::{Msi, MsiFormat},
-        pins::ReservedPins,
-        rules::Rules,
+        route::{Kept, ReservedPins, Route},
         scan::{self, Scan},
         sint::SintRoute,
         vector::VectorSet,
+        Parity,
     },
 };
 use proptest::{
@@ -38,17 +37,17 @@ impl<T> List<T> for Vec<T> {
 }
 
 /// The level routes of a table, in as much memory as they need.
-pub(crate) type VecLevel = Level<Vec<Msi>, Vec<Listing>>;
+pub(crate) type VecLevelRoutes = LevelRoutes<Vec<Msi>, Vec<Slot>>;
 
 /// Returns what a table keeps of the level routes `msis`.
-pub(crate) fn level(msis: &[Msi], format: MsiFormat) -> VecLevel {
-    let mut level = Level::new(format);
+pub(crate) fn level_routes(msis: &[Msi], format: MsiFormat) -> VecLevelRoutes {
+    let mut routes = LevelRoutes::new(format);
 
     for &msi in msis {
-        level.add(msi).expect("there is memory");
+        routes.add(msi).expect("there is memory");
     }
 
-    level
+    routes
 }
 
 /// A VM with one vCPU, as far as scans are concerned.
@@ -74,16 +73,16 @@ impl Case {
     /// Returns the level routes of the window, as KVM's C sees them.
     pub(crate) fn msis(&self) -> Vec<Msi> {
         self.routes()
-            .filter_map(|route| match route.entry(self.pins(), Rules::C) {
-                Some(index::Entry::Level(msi)) => Some(msi),
+            .filter_map(|route| match route.kept(self.pins(), Parity::On) {
+                Some(Kept::Level(msi)) => Some(msi),
                 _ => None,
             })
             .collect()
     }
 
-    /// Returns how the routes are to be read.
-    pub(crate) fn reading(&self) -> Reading {
-        Reading {
+    /// Returns the settings of KVM_CAP_X2APIC_API.
+    pub(crate) fn api(&self) -> X2ApicApi {
+        X2ApicApi {
             format: if self.arch.x2apic_format {
                 MsiFormat::X2Apic
             } else {
@@ -99,10 +98,10 @@ impl Case {
 
     /// Scans with the core.
     pub(crate) fn scan(&self) -> Scan {
-        let reading = self.reading();
-        let level = level(&self.msis(), reading.format);
+        let api = self.api();
+        let routes = level_routes(&self.msis(), api.format);
 
-        scan::scan(&level, reading, &self.apic())
+        scan::scan(&routes, api, &self.apic())
     }
 
     /// Returns the local APIC in the core's terms.

@@ -16,9 +16,6 @@
 //! | [`cases`]     | generated VMs, readable by both implementations                   |
 //! | [`property`]  | how properties are run                                            |
 //!
-//! `dest.rs` and `rules.rs` have no file here: they only give names, what these do is tested where
-//! they matter.
-//!
 //! Properties use a fixed seed, so that a commit passes or fails the same way everywhere.
 //! `PROPTEST_RNG_SEED` and `PROPTEST_CASES` in the environment look further.
 
@@ -32,12 +29,11 @@ mod property;
 mod reference;
 
 mod apic;
-mod directory;
-mod index;
-mod level;
+mod dest_map;
+mod destination;
+mod level_routes;
 mod msi;
-mod name;
-mod pins;
+mod route;
 mod scan;
 mod sint;
 mod update;

@@ -6,7 +6,7 @@ use super::{
     property,
     reference::{self, Arch, LapicIrq},
     routing::{
-        dest::Destination::{self, Logical, Physical},
+        destination::Destination::{self, Logical, Physical},
         msi::{Msi, MsiFormat, Trigger},
     },
 };

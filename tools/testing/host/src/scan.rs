@@ -7,12 +7,11 @@ use super::{
     property,
     reference::{self, Entry, LapicIrq},
     routing::{
-        apic::{Apic, ApicId, BroadcastQuirk},
-        level::Reading,
+        apic::{Apic, ApicId, BroadcastQuirk, X2ApicApi},
         msi::{Msi, MsiFormat},
-        rules::Rules,
         scan::{owed, scan, Scan},
         vector::VectorSet,
+        Parity,
     },
 };
 use proptest::{prop_assert, prop_assert_eq};
@@ -38,7 +37,7 @@ fn level(id: u32, vector: u8) -> Msi {
 
 #[test]
 fn reports_targets_and_what_is_in_flight() {
-    let reading = Reading {
+    let api = X2ApicApi {
         format: MsiFormat::Compat,
         quirk: BroadcastQuirk::On,
     };
@@ -95,7 +94,7 @@ fn reports_targets_and_what_is_in_flight() {
         };
 
         assert_eq!(
-            scan(&cases::level(&level, reading.format), reading, &apic),
+            scan(&cases::level_routes(&level, api.format), api, &apic),
             Scan {
                 handled: set(handled),
                 highest_stale,
@@ -106,7 +105,7 @@ fn reports_targets_and_what_is_in_flight() {
 }
 
 #[test]
-fn reading_decides_where_a_route_goes() {
+fn x2apic_api_decides_where_a_route_goes() {
     use {BroadcastQuirk::*, MsiFormat::*};
 
     let wide = Msi {
@@ -129,8 +128,8 @@ fn reading_decides_where_a_route_goes() {
             id: ApicId::X2Apic { id, ldr: 0 },
             pending_eoi: VectorSet::EMPTY,
         };
-        let level = cases::level(&[wide, broadcast], format);
-        let found = scan(&level, Reading { format, quirk }, &apic);
+        let level = cases::level_routes(&[wide, broadcast], format);
+        let found = scan(&level, X2ApicApi { format, quirk }, &apic);
 
         assert_eq!(
             found.handled,
@@ -444,14 +443,14 @@ fn owed_is_pending_and_reported_or_level() {
     let reported = set(&[0x30, 0x32, 0x40]);
     let level = set(&[0x31, 0x32, 0x41]);
 
-    for (rules, expected) in [
-        (Rules::C, set(&[])),
-        (Rules::Documented, set(&[0x30, 0x31, 0x32])),
+    for (parity, expected) in [
+        (Parity::On, set(&[])),
+        (Parity::Off, set(&[0x30, 0x31, 0x32])),
     ] {
         assert_eq!(
-            owed(rules, &pending, &reported, &level),
+            owed(parity, &pending, &reported, &level),
             expected,
-            "{rules:?}"
+            "{parity:?}"
         );
     }
 }

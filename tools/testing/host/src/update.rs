@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a new routing table makes KVM recompute.
+//! Which vCPUs a new routing table makes scan.
 
 use super::{
-    cases::{self, VecLevel},
+    cases::{self, VecLevelRoutes},
     property,
     routing::{
-        apic::{ApicId, BroadcastQuirk, LogicalModel},
-        directory::Listing,
-        level::Reading,
+        apic::{ApicId, BroadcastQuirk, LogicalModel, X2ApicApi},
+        dest_map::Slot,
         msi::{Msi, MsiFormat},
-        rules::Rules,
-        update::{after_publication, after_reading_changed, Changes, ScanRequest},
+        update::{after_publication, after_x2apic_api_changed, Changes, ScanRequest},
         vector::VectorSet,
+        Parity,
     },
 };
 use proptest::{
@@ -23,28 +22,28 @@ use proptest::{
     test_runner::TestCaseResult,
 };
 
-type Request<'a> = ScanRequest<'a, Vec<Listing>>;
+type Request<'a> = ScanRequest<'a, Vec<Slot>>;
 
-const COMPAT: Reading = Reading {
+const COMPAT: X2ApicApi = X2ApicApi {
     format: MsiFormat::Compat,
     quirk: BroadcastQuirk::Off,
 };
-const X2APIC: Reading = Reading {
+const X2APIC: X2ApicApi = X2ApicApi {
     format: MsiFormat::X2Apic,
     quirk: BroadcastQuirk::Off,
 };
 
 #[test]
 fn split_irqchip_alone_scans() {
-    for (rules, split, published, reread) in [
-        (Rules::C, false, false, false),
-        (Rules::C, true, true, false),
-        (Rules::Documented, false, false, false),
-        (Rules::Documented, true, false, true),
+    for (parity, split, published, api_changed) in [
+        (Parity::On, false, false, false),
+        (Parity::On, true, true, false),
+        (Parity::Off, false, false, false),
+        (Parity::Off, true, false, true),
     ] {
         for (request, all) in [
-            (after_publication(rules, split), published),
-            (after_reading_changed(rules, split), reread),
+            (after_publication(parity, split), published),
+            (after_x2apic_api_changed(parity, split), api_changed),
         ] {
             let request: Request<'_> = request;
 
@@ -54,7 +53,7 @@ fn split_irqchip_alone_scans() {
                     ScanRequest::All => all,
                     ScanRequest::Of(_) => false,
                 },
-                "{rules:?}, split {split}: {request:?}"
+                "{parity:?}, split {split}: {request:?}"
             );
         }
     }
@@ -74,24 +73,24 @@ fn concerns(request: &Request<'_>, id: &ApicId) -> bool {
     match request {
         ScanRequest::None => false,
         ScanRequest::All => true,
-        ScanRequest::Of(excess) => excess.reaches(id),
+        ScanRequest::Of(added) => added.reach(id),
     }
 }
 
 /// Returns the vectors of the routes that an APIC accepts, one by one.
-fn sent(msis: &[Msi], id: &ApicId, reading: Reading) -> VectorSet {
+fn sent(msis: &[Msi], id: &ApicId, api: X2ApicApi) -> VectorSet {
     let mut vectors = VectorSet::EMPTY;
 
     for msi in msis {
-        if id.accepts(msi.destination(reading.format), reading.quirk) {
+        if id.accepts(msi.destination(api.format), api.quirk) {
             vectors.insert(msi.vector());
         }
     }
     vectors
 }
 
-fn sends_more(here: &[Msi], there: &[Msi], id: &ApicId, reading: Reading) -> bool {
-    !sent(here, id, reading).is_subset(&sent(there, id, reading))
+fn sends_more(here: &[Msi], there: &[Msi], id: &ApicId, api: X2ApicApi) -> bool {
+    !sent(here, id, api).is_subset(&sent(there, id, api))
 }
 
 #[derive(Clone, Debug)]
@@ -208,18 +207,18 @@ fn updates(logical: bool) -> impl Strategy<Value = Update> {
 
 /// Tells whether `here` has a route to an APIC that `there` does not have, whatever else brings its
 /// vector.
-fn has_another_route(here: &[Msi], there: &[Msi], id: &ApicId, reading: Reading) -> bool {
-    let key = |msi: &Msi| (msi.destination(reading.format), msi.vector());
+fn has_another_route(here: &[Msi], there: &[Msi], id: &ApicId, api: X2ApicApi) -> bool {
+    let key = |msi: &Msi| (msi.destination(api.format), msi.vector());
 
     here.iter().any(|msi| {
-        id.accepts(msi.destination(reading.format), reading.quirk)
+        id.accepts(msi.destination(api.format), api.quirk)
             && there.iter().all(|other| key(other) != key(msi))
     })
 }
 
-/// A table, which has nothing to read if there are no routes.
-fn table(msis: &[Msi], format: MsiFormat) -> Option<VecLevel> {
-    (!msis.is_empty()).then(|| cases::level(msis, format))
+/// A table, of which nothing is kept if there are no routes.
+fn table(msis: &[Msi], format: MsiFormat) -> Option<VecLevelRoutes> {
+    (!msis.is_empty()).then(|| cases::level_routes(msis, format))
 }
 
 /// Calls `judge` for each APIC of the crowd, with what was decided for it and what walks over
@@ -235,15 +234,15 @@ fn judge(
         new,
         quirk,
     } = update;
-    let reading = Reading {
+    let api = X2ApicApi {
         format,
         quirk: *quirk,
     };
     let (old_table, new_table) = (table(old, format), table(new, format));
     let (a, b) = (old_table.as_ref(), new_table.as_ref());
     let changes = Changes::between(a, b, format);
-    let before = changes.before_publication(a, b, reading);
-    let after = changes.after_grace_period(a, b, reading);
+    let before = changes.before_publication(a, b, api);
+    let after = changes.after_grace_period(a, b, api);
 
     for request in [&before, &after] {
         prop_assert!(!matches!(request, ScanRequest::All));
@@ -252,16 +251,16 @@ fn judge(
         judge(
             concerns(&before, id),
             [
-                sends_more(new, old, id, reading),
-                has_another_route(new, old, id, reading),
+                sends_more(new, old, id, api),
+                has_another_route(new, old, id, api),
             ],
             &format!("before publication, {id:x?}"),
         )?;
         judge(
             concerns(&after, id),
             [
-                sends_more(old, new, id, reading),
-                has_another_route(old, new, id, reading),
+                sends_more(old, new, id, api),
+                has_another_route(old, new, id, api),
             ],
             &format!("after the grace period, {id:x?}"),
         )?;
@@ -276,7 +275,8 @@ fn judge(
     Ok(())
 }
 
-/// An APIC whose vector comes by another name than before scans in vain, but none is forgotten.
+/// An APIC whose vector is sent to another of its keys than before scans in vain, but none is
+/// forgotten.
 #[test]
 fn whoever_gets_more_or_less_scans() {
     property::check((updates(true), any::<bool>()), |(update, wide)| {
@@ -290,8 +290,8 @@ fn whoever_gets_more_or_less_scans() {
     });
 }
 
-/// Without broadcasts and logical destinations each APIC is called by one name, and nobody scans
-/// in vain.
+/// Without broadcasts and logical destinations vectors are sent to one key of each APIC, and nobody
+/// scans in vain.
 #[test]
 fn nobody_else_scans() {
     property::check(updates(false), |mut update| {
@@ -299,7 +299,7 @@ fn nobody_else_scans() {
 
         update.old.retain(|msi| !is_broadcast(msi));
         update.new.retain(|msi| !is_broadcast(msi));
-        // A CPU in xAPIC mode has two names if its ID is wide.
+        // A CPU in xAPIC mode has two IDs if its initial ID is wide.
         update
             .crowd
             .retain(|id| !matches!(id, ApicId::XApic { initial_id, .. } if *initial_id > 0xff));
@@ -310,9 +310,9 @@ fn nobody_else_scans() {
     });
 }
 
-/// Around the number of names that are known one by one.
+/// Around the number of keys that are known one by one.
 #[test]
-fn few_names_and_many() {
+fn few_keys_and_many() {
     for nr in [1, 7, 8, 9, 10, 100] {
         let old: Vec<_> = (0..200).map(|id| msi(id, 0x30)).collect();
         let mut new = old.clone();
@@ -334,8 +334,8 @@ fn few_names_and_many() {
             for mode in 0..4 {
                 let apic = apic(id, mode);
 
-                assert_eq!(concerns(&before, &apic), changed, "{nr} names, {apic:?}");
-                assert_eq!(concerns(&after, &apic), changed, "{nr} names, {apic:?}");
+                assert_eq!(concerns(&before, &apic), changed, "{nr} keys, {apic:?}");
+                assert_eq!(concerns(&after, &apic), changed, "{nr} keys, {apic:?}");
             }
         }
     }
@@ -377,7 +377,7 @@ fn more_and_less_are_told_apart() {
     }
 }
 
-/// Tables that were made or compared in another format than that in which they are read now.
+/// Tables that were made or compared in another format than the one that is set now.
 #[test]
 fn changed_format_concerns_all() {
     use MsiFormat::{Compat, X2Apic};
@@ -385,9 +385,9 @@ fn changed_format_concerns_all() {
     let narrow = [msi(1, 0x30)];
     let wide = [msi(0x101, 0x30)];
 
-    // Routes of both tables, the formats they were made in, that of the comparison: whether it
-    // could be read.
-    for (old, new, made, compared, readable) in [
+    // Routes of both tables, the formats they were made in, that of the comparison: whether they
+    // could be compared.
+    for (old, new, made, compared, comparable) in [
         (&narrow, &narrow, [Compat, Compat], Compat, true),
         (&narrow, &narrow, [Compat, Compat], X2Apic, true),
         (&narrow, &narrow, [Compat, X2Apic], X2Apic, true),
@@ -404,18 +404,18 @@ fn changed_format_concerns_all() {
         let (a, b) = (a.as_ref(), b.as_ref());
         let changes = Changes::between(a, b, compared);
 
-        assert_eq!(changes.is_none(), readable && old == new, "{made:?}");
-        for reading in [COMPAT, X2APIC] {
-            let all = !readable || reading.format != compared;
+        assert_eq!(changes.is_none(), comparable && old == new, "{made:?}");
+        for api in [COMPAT, X2APIC] {
+            let all = !comparable || api.format != compared;
 
             for request in [
-                changes.before_publication(a, b, reading),
-                changes.after_grace_period(a, b, reading),
+                changes.before_publication(a, b, api),
+                changes.after_grace_period(a, b, api),
             ] {
                 assert_eq!(
                     matches!(request, ScanRequest::All),
                     all,
-                    "{old:x?} {new:x?} {made:?}, compared in {compared:?}, {reading:?}"
+                    "{old:x?} {new:x?} {made:?}, compared in {compared:?}, {api:?}"
                 );
             }
         }
@@ -426,7 +426,7 @@ fn changed_format_concerns_all() {
 #[test]
 fn generated_updates_concern_some() {
     let updates = property::sample(updates(true));
-    let reading = |update: &Update| Reading {
+    let api = |update: &Update| X2ApicApi {
         quirk: update.quirk,
         ..X2APIC
     };
@@ -437,7 +437,7 @@ fn generated_updates_concern_some() {
 
         crowd
             .iter()
-            .filter(|id| sends_more(new, old, id, reading(update)))
+            .filter(|id| sends_more(new, old, id, api(update)))
             .count()
     };
     let count = |name, share, is_member: &dyn Fn(&Update) -> bool| {

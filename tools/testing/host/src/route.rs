@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which routes of a table matter later, and in which order.
+//! Which routes of a table are kept, and in which order.
 
 use super::{
     cases, property,
     reference::{self, Synic, MAX_ROUTES},
     routing::{
-        index::{order, Entry, Route},
         msi::Msi,
-        pins::ReservedPins,
-        rules::Rules,
+        route::{order, Kept, ReservedPins, Route},
         sint::{gsis, Sint, SintRoute, NR_SINTS},
+        Parity,
     },
 };
 use proptest::{
@@ -21,7 +20,7 @@ use proptest::{
 };
 use std::cmp::Ordering;
 
-const RULES: [Rules; 2] = [Rules::C, Rules::Documented];
+const PARITIES: [Parity; 2] = [Parity::On, Parity::Off];
 
 const LEVEL: Msi = Msi {
     address_lo: 0xfee0_1000,
@@ -34,6 +33,38 @@ const EDGE: Msi = Msi {
     address_hi: 0,
     data: 0x0030,
 };
+
+#[test]
+fn window_ends_below_its_size() {
+    // A GSI of a table is at most 4095.
+    for (pins, inside, outside) in [
+        (0, &[][..], &[0, 1, 23, 24, 4095][..]),
+        (1, &[0], &[1, 2, 24, 4095]),
+        (23, &[0, 1, 22], &[23, 24, 25, 4095]),
+        (24, &[0, 1, 22, 23], &[24, 25, 255, 256, 4095]),
+        (25, &[0, 23, 24], &[25, 26, 4095]),
+        (255, &[0, 253, 254], &[255, 256, 257, 4095]),
+        (256, &[0, 254, 255], &[256, 257, 4095]),
+        (257, &[0, 1, 255, 256], &[257, 258, 4095]),
+        (4095, &[0, 255, 256, 4093, 4094], &[4095]),
+        (4096, &[0, 255, 256, 4094, 4095], &[]),
+    ] {
+        for &gsi in inside {
+            assert!(ReservedPins(pins).contains(gsi), "GSI {gsi} of {pins}");
+        }
+        for &gsi in outside {
+            assert!(!ReservedPins(pins).contains(gsi), "GSI {gsi} of {pins}");
+        }
+    }
+}
+
+#[test]
+fn window_may_hold_all_gsis() {
+    let all = ReservedPins(MAX_ROUTES);
+
+    assert!((0..MAX_ROUTES).all(|gsi| all.contains(gsi)));
+    assert!(!all.contains(MAX_ROUTES));
+}
 
 fn msi(gsi: u32, msi: Msi) -> Route {
     Route::Msi { gsi, msi }
@@ -56,13 +87,13 @@ fn level_routes_of_the_window_are_kept() {
         (4095, 4095, false),
         (4096, 4095, true),
     ] {
-        let expected = kept.then_some(Entry::Level(LEVEL));
+        let expected = kept.then_some(Kept::Level(LEVEL));
 
-        for rules in RULES {
-            let entry = |route| msi(gsi, route).entry(ReservedPins(pins), rules);
+        for parity in PARITIES {
+            let kept = |route| msi(gsi, route).kept(ReservedPins(pins), parity);
 
-            assert_eq!(entry(LEVEL), expected, "GSI {gsi} of {pins}, {rules:?}");
-            assert_eq!(entry(EDGE), None, "GSI {gsi} of {pins}, {rules:?}");
+            assert_eq!(kept(LEVEL), expected, "GSI {gsi} of {pins}, {parity:?}");
+            assert_eq!(kept(EDGE), None, "GSI {gsi} of {pins}, {parity:?}");
         }
     }
 }
@@ -83,13 +114,13 @@ fn level_routes_without_an_eoi_are_kept_by_c_alone() {
             data: LEVEL.data | delivery_mode << 8,
             ..LEVEL
         };
-        let entry = |rules| msi(0, route).entry(ReservedPins(1), rules);
-        let kept = Some(Entry::Level(route));
+        let kept = |parity| msi(0, route).kept(ReservedPins(1), parity);
+        let expected = Some(Kept::Level(route));
 
-        assert_eq!(entry(Rules::C), kept, "mode {delivery_mode}");
+        assert_eq!(kept(Parity::On), expected, "mode {delivery_mode}");
         assert_eq!(
-            entry(Rules::Documented),
-            kept.filter(|_| has_eoi),
+            kept(Parity::Off),
+            expected.filter(|_| has_eoi),
             "mode {delivery_mode}"
         );
     }
@@ -107,8 +138,8 @@ fn sint_routes_are_kept_anywhere() {
             };
 
             assert_eq!(
-                Route::Sint(route).entry(ReservedPins(pins), Rules::Documented),
-                Some(Entry::Sint(route)),
+                Route::Sint(route).kept(ReservedPins(pins), Parity::Off),
+                Some(Kept::Sint(route)),
                 "GSI {gsi} of {pins}"
             );
         }
@@ -118,16 +149,16 @@ fn sint_routes_are_kept_anywhere() {
 #[test]
 fn other_routes_are_dropped() {
     for pins in [0, 24, MAX_ROUTES] {
-        for rules in RULES {
-            let entry = Route::Other.entry(ReservedPins(pins), rules);
+        for parity in PARITIES {
+            let kept = Route::Other.kept(ReservedPins(pins), parity);
 
-            assert_eq!(entry, None, "{pins} pins, {rules:?}");
+            assert_eq!(kept, None, "{pins} pins, {parity:?}");
         }
     }
 }
 
 #[test]
-fn entries_of_any_table() {
+fn what_is_kept_of_any_table() {
     property::check(cases::vms(), |case| {
         let is_level = |entry: &&reference::Entry| {
             entry.kind == reference::MSI
@@ -142,14 +173,14 @@ fn entries_of_any_table() {
             .filter(|entry| entry.kind == reference::HV_SINT)
             .count();
 
-        for (rules, level) in [
-            (Rules::C, level().count()),
-            (Rules::Documented, level().filter(has_eoi).count()),
+        for (parity, level) in [
+            (Parity::On, level().count()),
+            (Parity::Off, level().filter(has_eoi).count()),
         ] {
             let (levels_kept, sints_kept): (Vec<_>, Vec<_>) = case
                 .routes()
-                .filter_map(|route| route.entry(case.pins(), rules))
-                .partition(|entry| matches!(entry, Entry::Level(_)));
+                .filter_map(|route| route.kept(case.pins(), parity))
+                .partition(|kept| matches!(kept, Kept::Level(_)));
 
             prop_assert_eq!((levels_kept.len(), sints_kept.len()), (level, sints));
         }

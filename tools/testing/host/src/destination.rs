@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a local APIC answers to, and what a destination calls.
+//! The keys by which destinations and local APICs are matched.
 
 use super::{
     cases, property,
     routing::{
         apic::{ApicId, BroadcastQuirk, LogicalModel},
-        dest::Destination::{self, Logical, Physical},
-        name::Name,
+        destination::{
+            DestKey,
+            Destination::{self, Logical, Physical},
+        },
     },
 };
 use proptest::{bool, prop_assert_eq};
@@ -49,43 +51,43 @@ const EDGES: [u32; 30] = [
     0xffff_ffff,
 ];
 
-fn called(destination: Destination) -> Vec<Name> {
-    let mut names = Vec::new();
-    let result: Result<(), ()> = destination.names(|name| {
-        names.push(name);
+fn dest_keys(destination: Destination) -> Vec<DestKey> {
+    let mut keys = Vec::new();
+    let result: Result<(), ()> = destination.keys(|key| {
+        keys.push(key);
         Ok(())
     });
 
     assert_eq!(result, Ok(()));
-    names
+    keys
 }
 
-fn answers(id: &ApicId, quirk: BroadcastQuirk) -> Vec<Name> {
-    let mut names = Vec::new();
+fn apic_keys(id: &ApicId, quirk: BroadcastQuirk) -> Vec<DestKey> {
+    let mut keys = Vec::new();
 
-    id.names(quirk, |name| names.push(name));
-    names
+    id.keys(quirk, |key| keys.push(key));
+    keys
 }
 
-fn share(called: &[Name], answers: &[Name]) -> bool {
-    called.iter().any(|name| answers.contains(name))
+fn share(dest_keys: &[DestKey], apic_keys: &[DestKey]) -> bool {
+    dest_keys.iter().any(|key| apic_keys.contains(key))
 }
 
-/// Makes sure that each of `ids` accepts just those of `mdas` that it shares a name with.
+/// Makes sure that each of `ids` accepts just those of `mdas` that it shares a key with.
 #[track_caller]
 fn check(ids: &[ApicId], mdas: &[u32]) {
     let destinations: Vec<_> = mdas
         .iter()
         .flat_map(|&mda| [Physical(mda), Logical(mda)])
-        .map(|destination| (destination, called(destination)))
+        .map(|destination| (destination, dest_keys(destination)))
         .collect();
 
     for (id, quirk) in ids.iter().flat_map(|id| QUIRKS.map(|quirk| (id, quirk))) {
-        let answers = answers(id, quirk);
+        let apic_keys = apic_keys(id, quirk);
 
-        for (destination, called) in &destinations {
+        for (destination, dest_keys) in &destinations {
             assert_eq!(
-                share(called, &answers),
+                share(dest_keys, &apic_keys),
                 id.accepts(*destination, quirk),
                 "{destination:x?} {quirk:?} {id:x?}"
             );
@@ -147,16 +149,16 @@ fn xapic_destinations_exhaustive() {
 }
 
 #[test]
-fn generated_destinations_reach_whom_they_share_a_name_with() {
+fn generated_destinations_reach_whom_they_share_a_key_with() {
     property::check((cases::vms(), bool::ANY), |(case, off)| {
         let id = case.apic().id;
         let quirk = QUIRKS[usize::from(off)];
 
         for msi in case.msis() {
-            let destination = msi.destination(case.reading().format);
+            let destination = msi.destination(case.api().format);
 
             prop_assert_eq!(
-                share(&called(destination), &answers(&id, quirk)),
+                share(&dest_keys(destination), &apic_keys(&id, quirk)),
                 id.accepts(destination, quirk),
                 "{:x?} {:?} {:x?}",
                 destination,
@@ -168,15 +170,15 @@ fn generated_destinations_reach_whom_they_share_a_name_with() {
     });
 }
 
-/// Names are looked up one by one, so none is worth having twice.
+/// Keys are looked up one by one, so none is worth having twice.
 #[test]
-fn no_name_is_passed_on_twice() {
+fn no_key_is_passed_on_twice() {
     for mda in EDGES {
-        for names in [Physical(mda), Logical(mda)].map(called) {
-            let mut rest = names.as_slice();
+        for keys in [Physical(mda), Logical(mda)].map(dest_keys) {
+            let mut rest = keys.as_slice();
 
-            while let [name, others @ ..] = rest {
-                assert!(!others.contains(name), "{mda:#x}: {name:?}");
+            while let [key, others @ ..] = rest {
+                assert!(!others.contains(key), "{mda:#x}: {key:?}");
                 rest = others;
             }
         }
@@ -184,13 +186,13 @@ fn no_name_is_passed_on_twice() {
 }
 
 #[test]
-fn refused_name_is_the_last() {
+fn refused_key_is_the_last() {
     for destination in EDGES.iter().flat_map(|&mda| [Physical(mda), Logical(mda)]) {
-        let nr = called(destination).len();
+        let nr = dest_keys(destination).len();
 
         for refused in 0..nr {
             let mut passed_on = 0;
-            let result = destination.names(|_| {
+            let result = destination.keys(|_| {
                 passed_on += 1;
                 if passed_on > refused {
                     Err(refused)
@@ -205,25 +207,25 @@ fn refused_name_is_the_last() {
     }
 }
 
-/// The names of the CPUs of large VMs are found in chains with their hash modulo powers of two.
+/// The keys of the CPUs of large VMs are found in chains with their hash modulo powers of two.
 #[test]
 fn hashes_of_neighbours_differ_in_low_bits() {
     for (nr, first) in [(256, 0), (1024, 0), (4096, 0), (1024, 0x1_0000)] {
         for destination in [Physical, |id: u32| Logical(id >> 4 << 16 | 1 << (id & 0xf))] {
-            // The last name is the one in x2APIC mode.
-            let names: Vec<_> = (first..first + nr)
-                .filter_map(|id| called(destination(id)).pop())
+            // The last key is the one in x2APIC mode.
+            let keys: Vec<_> = (first..first + nr)
+                .filter_map(|id| dest_keys(destination(id)).pop())
                 .collect();
-            let chains: HashSet<_> = names
+            let chains: HashSet<_> = keys
                 .iter()
-                .map(|name| name.hash() & (nr as usize - 1))
+                .map(|key| key.hash() & (nr as usize - 1))
                 .collect();
 
             assert!(
-                chains.len() * 2 > names.len(),
-                "{} chains of {} names",
+                chains.len() * 2 > keys.len(),
+                "{} chains of {} keys",
                 chains.len(),
-                names.len()
+                keys.len()
             );
         }
     }
@@ -235,10 +237,10 @@ fn generated_destinations_reach_some() {
     let mut counts = [0; 2];
 
     for case in property::sample(cases::vms()) {
-        let (reading, id) = (case.reading(), case.apic().id);
+        let (api, id) = (case.api(), case.apic().id);
 
         for msi in case.msis() {
-            let accepts = id.accepts(msi.destination(reading.format), reading.quirk);
+            let accepts = id.accepts(msi.destination(api.format), api.quirk);
 
             counts[usize::from(accepts)] += 1;
         }

@@ -7,28 +7,19 @@
 //! takes as long with thousands of pins as with one.
 
 use super::{
-    apic::{Apic, ApicId, BroadcastQuirk},
-    directory::{Directory, List, Listing, NoMemory},
+    apic::{Apic, ApicId, X2ApicApi},
+    dest_map::{DestMap, List, NoMemory, Slot},
     msi::{Msi, MsiFormat},
     vector::VectorSet,
 };
 
-/// How the routes of a VM are to be read at the time of a scan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reading {
-    /// Where MSIs keep their destination.
-    pub(crate) format: MsiFormat,
-    /// What destination 0xff means in x2APIC mode.
-    pub(crate) quirk: BroadcastQuirk,
-}
-
 /// The level routes of the reserved pins of a table.
 #[derive(Debug)]
-pub(crate) struct Level<M, L> {
+pub(crate) struct LevelRoutes<M, S> {
     /// All of them, in the order of the table.
     msis: M,
-    /// What they send to whom, if destinations are read in `format`.
-    directory: Directory<L>,
+    /// What they send to whom, if destinations are decoded in `format`.
+    dest_map: DestMap<S>,
     format: MsiFormat,
     /// Whether one has another destination in another format.
     depends_on_format: bool,
@@ -38,12 +29,12 @@ pub(crate) struct Level<M, L> {
     repeated: VectorSet,
 }
 
-impl<M: List<Msi>, L: List<Listing>> Level<M, L> {
-    /// Makes it without routes. Destinations will most likely be read in `format`.
+impl<M: List<Msi>, S: List<Slot>> LevelRoutes<M, S> {
+    /// Makes it without routes. Destinations will most likely be decoded in `format`.
     pub(crate) fn new(format: MsiFormat) -> Self {
         Self {
             msis: M::default(),
-            directory: Directory::default(),
+            dest_map: DestMap::default(),
             format,
             depends_on_format: false,
             vectors: VectorSet::EMPTY,
@@ -62,7 +53,7 @@ impl<M: List<Msi>, L: List<Listing>> Level<M, L> {
         self.vectors.insert(vector);
         self.depends_on_format |=
             msi.destination(MsiFormat::Compat) != msi.destination(MsiFormat::X2Apic);
-        self.directory.send(msi.destination(self.format), vector)
+        self.dest_map.send(msi.destination(self.format), vector)
     }
 
     /// Returns all routes, in the order in which they were added.
@@ -75,19 +66,19 @@ impl<M: List<Msi>, L: List<Listing>> Level<M, L> {
         self.msis.is_empty()
     }
 
-    /// Returns what is sent to whom if destinations are read in `format`. It is not there if the
-    /// VM has changed the format since the table was made, and the table has routes that care.
+    /// Returns what is sent to whom if destinations are decoded in `format`. It is not there if the
+    /// VM has changed the format since the table was made, and a destination depends on it.
     #[inline]
-    pub(crate) fn directory(&self, format: MsiFormat) -> Option<&Directory<L>> {
-        (!self.depends_on_format || self.format == format).then_some(&self.directory)
+    pub(crate) fn dest_map(&self, format: MsiFormat) -> Option<&DestMap<S>> {
+        (!self.depends_on_format || self.format == format).then_some(&self.dest_map)
     }
 
     /// Returns the vectors of routes whose destination an APIC accepts, or does not accept.
-    fn search(&self, id: &ApicId, reading: Reading, accepted: bool) -> VectorSet {
+    fn search(&self, id: &ApicId, api: X2ApicApi, accepted: bool) -> VectorSet {
         let mut vectors = VectorSet::EMPTY;
 
         for msi in self.msis.iter() {
-            if id.accepts(msi.destination(reading.format), reading.quirk) == accepted {
+            if id.accepts(msi.destination(api.format), api.quirk) == accepted {
                 vectors.insert(msi.vector());
             }
         }
@@ -96,17 +87,17 @@ impl<M: List<Msi>, L: List<Listing>> Level<M, L> {
 
     /// Returns the vectors that reach a local APIC.
     #[inline]
-    pub(crate) fn reaching(&self, id: &ApicId, reading: Reading) -> VectorSet {
-        match self.directory(reading.format) {
-            Some(directory) => directory.reaching(id, reading.quirk),
-            None => self.search(id, reading, true),
+    pub(crate) fn reaching(&self, id: &ApicId, api: X2ApicApi) -> VectorSet {
+        match self.dest_map(api.format) {
+            Some(dest_map) => dest_map.reaching(id, api.quirk),
+            None => self.search(id, api, true),
         }
     }
 
     /// Returns the pending vectors of a local APIC that a route sends elsewhere, given those that
     /// are `reaching` it.
     #[inline]
-    pub(crate) fn stale(&self, apic: &Apic, reading: Reading, reaching: &VectorSet) -> VectorSet {
+    pub(crate) fn stale(&self, apic: &Apic, api: X2ApicApi, reaching: &VectorSet) -> VectorSet {
         let pending = apic.pending_eoi.intersection(&self.vectors);
         if pending.is_empty() {
             return VectorSet::EMPTY;
@@ -119,6 +110,6 @@ impl<M: List<Msi>, L: List<Listing>> Level<M, L> {
         if doubtful.is_empty() {
             return stale;
         }
-        stale.union(&doubtful.intersection(&self.search(&apic.id, reading, false)))
+        stale.union(&doubtful.intersection(&self.search(&apic.id, api, false)))
     }
 }

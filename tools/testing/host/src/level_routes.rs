@@ -3,11 +3,10 @@
 //! Which vectors the level routes of a table send to a local APIC.
 
 use super::{
-    cases::{self, VecLevel},
+    cases::{self, VecLevelRoutes},
     property,
     routing::{
-        apic::{Apic, ApicId, BroadcastQuirk},
-        level::Reading,
+        apic::{Apic, ApicId, BroadcastQuirk, X2ApicApi},
         msi::{Msi, MsiFormat},
         vector::VectorSet,
     },
@@ -36,30 +35,30 @@ fn msi(id: u32, vector: u8) -> Msi {
 }
 
 /// Returns the vectors of the routes that an APIC accepts, or does not accept, one by one.
-fn walk(msis: &[Msi], id: &ApicId, reading: Reading, accepted: bool) -> VectorSet {
+fn walk(msis: &[Msi], id: &ApicId, api: X2ApicApi, accepted: bool) -> VectorSet {
     set(msis
         .iter()
-        .filter(|msi| id.accepts(msi.destination(reading.format), reading.quirk) == accepted)
+        .filter(|msi| id.accepts(msi.destination(api.format), api.quirk) == accepted)
         .map(Msi::vector))
 }
 
-fn readings() -> impl Iterator<Item = Reading> {
+fn apis() -> impl Iterator<Item = X2ApicApi> {
     FORMATS
         .into_iter()
-        .flat_map(|format| QUIRKS.map(|quirk| Reading { format, quirk }))
+        .flat_map(|format| QUIRKS.map(|quirk| X2ApicApi { format, quirk }))
 }
 
 /// Returns what reaches `apic`, and what is stale, after making sure that a walk finds the same.
 #[track_caller]
-fn find(level: &VecLevel, apic: &Apic, reading: Reading) -> [VectorSet; 2] {
-    let reaching = level.reaching(&apic.id, reading);
-    let stale = level.stale(apic, reading, &reaching);
-    let elsewhere = walk(level.msis(), &apic.id, reading, false);
-    let name = format!("{level:x?} {apic:x?} {reading:?}");
+fn find(level_routes: &VecLevelRoutes, apic: &Apic, api: X2ApicApi) -> [VectorSet; 2] {
+    let reaching = level_routes.reaching(&apic.id, api);
+    let stale = level_routes.stale(apic, api, &reaching);
+    let elsewhere = walk(level_routes.msis(), &apic.id, api, false);
+    let name = format!("{level_routes:x?} {apic:x?} {api:?}");
 
     assert_eq!(
         reaching,
-        walk(level.msis(), &apic.id, reading, true),
+        walk(level_routes.msis(), &apic.id, api, true),
         "{name}"
     );
     assert_eq!(stale, elsewhere.intersection(&apic.pending_eoi), "{name}");
@@ -69,16 +68,16 @@ fn find(level: &VecLevel, apic: &Apic, reading: Reading) -> [VectorSet; 2] {
 #[test]
 fn no_routes_send_nothing() {
     for format in FORMATS {
-        let level = cases::level(&[], format);
+        let level_routes = cases::level_routes(&[], format);
         let apic = Apic {
             id: ApicId::X2Apic { id: 0, ldr: 1 },
             pending_eoi: set(0..=u8::MAX),
         };
 
-        assert!(level.is_empty());
-        assert_eq!(level.msis(), []);
-        for reading in readings() {
-            assert_eq!(find(&level, &apic, reading), [VectorSet::EMPTY; 2]);
+        assert!(level_routes.is_empty());
+        assert_eq!(level_routes.msis(), []);
+        for api in apis() {
+            assert_eq!(find(&level_routes, &apic, api), [VectorSet::EMPTY; 2]);
         }
     }
 }
@@ -86,16 +85,16 @@ fn no_routes_send_nothing() {
 #[test]
 fn routes_keep_their_order() {
     let msis = [msi(2, 0x31), msi(1, 0x30), msi(1, 0x30), msi(0, 0xff)];
-    let level = cases::level(&msis, MsiFormat::Compat);
+    let level_routes = cases::level_routes(&msis, MsiFormat::Compat);
 
-    assert!(!level.is_empty());
-    assert_eq!(level.msis(), msis);
+    assert!(!level_routes.is_empty());
+    assert_eq!(level_routes.msis(), msis);
 }
 
 /// A CPU with ID 1: a vector that comes here may be stale only if it goes elsewhere, too.
 #[test]
 fn repeated_vectors() {
-    let reading = Reading {
+    let api = X2ApicApi {
         format: MsiFormat::X2Apic,
         quirk: BroadcastQuirk::Off,
     };
@@ -129,7 +128,7 @@ fn repeated_vectors() {
         };
 
         assert_eq!(
-            find(&cases::level(&msis, reading.format), &apic, reading),
+            find(&cases::level_routes(&msis, api.format), &apic, api),
             [reaching, stale].map(|vectors| set(vectors.iter().copied())),
             "{routes:?}, pending {pending:?}"
         );
@@ -138,12 +137,12 @@ fn repeated_vectors() {
 
 #[test]
 fn one_vector_in_many_routes() {
-    let reading = Reading {
+    let api = X2ApicApi {
         format: MsiFormat::X2Apic,
         quirk: BroadcastQuirk::On,
     };
     let msis: Vec<_> = (0x200..0x600).map(|id| msi(id, 0x55)).collect();
-    let level = cases::level(&msis, reading.format);
+    let level_routes = cases::level_routes(&msis, api.format);
 
     for (id, reached) in [(0x1ff, false), (0x200, true), (0x5ff, true), (0x600, false)] {
         for pending_eoi in [VectorSet::EMPTY, set([0x54]), set([0x55])] {
@@ -151,7 +150,7 @@ fn one_vector_in_many_routes() {
                 id: ApicId::X2Apic { id, ldr: 0 },
                 pending_eoi,
             };
-            let [reaching, stale] = find(&level, &apic, reading);
+            let [reaching, stale] = find(&level_routes, &apic, api);
 
             assert_eq!(reaching.contains(0x55), reached, "{id:#x}");
             assert_eq!(stale, pending_eoi.intersection(&set([0x55])), "{id:#x}");
@@ -163,14 +162,15 @@ fn one_vector_in_many_routes() {
 #[test]
 fn destinations_that_depend_on_the_format() {
     for made in FORMATS {
-        for (id, readable) in [(0x001, true), (0x0ff, true), (0x101, false), (0x1ff, false)] {
-            let level = cases::level(&[msi(2, 0x31), msi(id, 0x30), msi(3, 0x30)], made);
+        for (id, valid) in [(0x001, true), (0x0ff, true), (0x101, false), (0x1ff, false)] {
+            let level_routes =
+                cases::level_routes(&[msi(2, 0x31), msi(id, 0x30), msi(3, 0x30)], made);
 
-            for reading in readings() {
+            for api in apis() {
                 assert_eq!(
-                    level.directory(reading.format).is_some(),
-                    readable || reading.format == made,
-                    "{id:#x}, made for {made:?}, read as {reading:?}"
+                    level_routes.dest_map(api.format).is_some(),
+                    valid || api.format == made,
+                    "{id:#x}, made for {made:?}, decoded with {api:?}"
                 );
                 for id in [1, 2, 3, 0xff, 0x101, 0x1ff] {
                     for pending_eoi in [VectorSet::EMPTY, set([0x30]), set([0x30, 0x31])] {
@@ -179,7 +179,7 @@ fn destinations_that_depend_on_the_format() {
                             pending_eoi,
                         };
 
-                        find(&level, &apic, reading);
+                        find(&level_routes, &apic, api);
                     }
                 }
             }
@@ -195,13 +195,13 @@ fn noise_does_not_depend_on_the_format() {
         address_hi: 0xff,
         ..msi(1, 0x30)
     };
-    let level = cases::level(&[noisy], MsiFormat::Compat);
+    let level_routes = cases::level_routes(&[noisy], MsiFormat::Compat);
 
-    assert!(level.directory(MsiFormat::X2Apic).is_some());
+    assert!(level_routes.dest_map(MsiFormat::X2Apic).is_some());
 }
 
 #[test]
-fn generated_tables_are_read_as_by_a_walk() {
+fn generated_tables_are_as_by_a_walk() {
     property::check(
         (cases::vms(), any::<[bool; 2]>()),
         |(case, [made, widen])| {
@@ -215,14 +215,14 @@ fn generated_tables_are_read_as_by_a_walk() {
                 msis.iter_mut().for_each(|msi| msi.address_hi &= 0xff);
             }
 
-            let level = cases::level(&msis, FORMATS[usize::from(made)]);
-            for reading in readings() {
-                let reaching = level.reaching(&apic.id, reading);
-                let elsewhere = walk(&msis, &apic.id, reading, false);
+            let level_routes = cases::level_routes(&msis, FORMATS[usize::from(made)]);
+            for api in apis() {
+                let reaching = level_routes.reaching(&apic.id, api);
+                let elsewhere = walk(&msis, &apic.id, api, false);
 
-                prop_assert_eq!(reaching, walk(&msis, &apic.id, reading, true));
+                prop_assert_eq!(reaching, walk(&msis, &apic.id, api, true));
                 prop_assert_eq!(
-                    level.stale(&apic, reading, &reaching),
+                    level_routes.stale(&apic, api, &reaching),
                     elsewhere.intersection(&apic.pending_eoi)
                 );
             }
@@ -230,7 +230,7 @@ fn generated_tables_are_read_as_by_a_walk() {
                 widen
                     || FORMATS
                         .iter()
-                        .all(|&format| level.directory(format).is_some())
+                        .all(|&format| level_routes.dest_map(format).is_some())
             );
             Ok(())
         },
@@ -249,9 +249,9 @@ fn generated_tables_repeat_vectors_and_depend_on_the_format() {
 
     // Here and elsewhere with a pending vector.
     count(|case| {
-        let (msis, reading, apic) = (case.msis(), case.reading(), case.apic());
-        let here = walk(&msis, &apic.id, reading, true);
-        let elsewhere = walk(&msis, &apic.id, reading, false);
+        let (msis, api, apic) = (case.msis(), case.api(), case.apic());
+        let here = walk(&msis, &apic.id, api, true);
+        let elsewhere = walk(&msis, &apic.id, api, false);
 
         !here
             .intersection(&elsewhere)
@@ -264,7 +264,7 @@ fn generated_tables_repeat_vectors_and_depend_on_the_format() {
         let [compat, x2apic] = FORMATS.map(|format| {
             let quirk = BroadcastQuirk::On;
 
-            walk(&msis, &apic.id, Reading { format, quirk }, true)
+            walk(&msis, &apic.id, X2ApicApi { format, quirk }, true)
         });
 
         compat != x2apic
