@@ -19,113 +19,133 @@ pub(crate) trait List<T>: Default + DerefMut<Target = [T]> {
     fn push(&mut self, item: T) -> Result<(), NoMemory>;
 }
 
-/// A key and the vectors that are sent to it.
-///
-/// Slot number `i` also has the head of chain number `i`, so that there is one list to provide
-/// memory for. Chains are numbered by the hash of the keys in them.
+/// A place for a key and the vectors that are sent to it, none if it is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slot {
-    key: DestKey,
+    key: Option<DestKey>,
     vectors: VectorSet,
-    /// The first slot of the chain with the number of this slot.
-    first: u32,
-    /// The next slot of the chain that this slot is in.
-    next: u32,
 }
-
-/// No slot: more than there can be.
-const END: u32 = u32::MAX;
 
 /// The vectors that are sent to each key, compare KVM's `struct kvm_apic_map`.
+///
+/// A hash table with open addressing: a key is in the slot that its hash chooses or, if that was
+/// taken, in the first one behind it that was not. At most three quarters of the slots are taken.
 #[derive(Debug, Default)]
-pub(crate) struct DestMap<L> {
-    slots: L,
-    /// One less than the number of chains, which is the highest power of two that is not above the
-    /// number of slots.
+pub(crate) struct DestMap<S> {
+    /// The slots, a power of two of them or none. If there was no memory for as many as wanted,
+    /// more follow, which are empty and not in use.
+    slots: S,
+    /// One less than the number of slots in use.
     mask: usize,
+    /// The number of slots that are taken.
+    taken: usize,
 }
 
-impl<L: List<Slot>> DestMap<L> {
-    /// Returns the number of the slot with `key`, among all `slots`.
+impl<S: List<Slot>> DestMap<S> {
+    const MIN_SLOTS: usize = 4;
+
+    /// Returns the number of the slot with `key`, or as an error that of the empty slot where it
+    /// belongs, if there are slots.
     #[inline]
-    fn find(slots: &[Slot], mask: usize, key: DestKey) -> Option<usize> {
-        let mut number = slots.get(key.hash() & mask)?.first as usize;
+    fn find(slots: &[Slot], mask: usize, key: DestKey) -> Result<usize, usize> {
+        let mut number = key.hash() & mask;
+        // As not all slots are taken, one is empty before all were visited.
+        let mut left = mask;
 
         loop {
-            let slot = slots.get(number)?;
-            if slot.key == key {
-                return Some(number);
+            match slots.get(number).and_then(|slot| slot.key) {
+                Some(other) if other == key => return Ok(number),
+                Some(_) if left > 0 => number = number.wrapping_add(1) & mask,
+                _ => return Err(number),
             }
-            number = slot.next as usize;
+            left = left.wrapping_sub(1);
         }
     }
 
-    /// Puts a slot at the head of the chain that it belongs to.
-    fn link(&mut self, number: usize) {
+    /// Doubles the number of slots. Returns [`NoMemory`], and leaves the keys as they are then, if
+    /// there is none.
+    fn grow(&mut self) -> Result<(), NoMemory> {
+        let old_mask = self.mask;
+        let nr_slots = old_mask.wrapping_add(1).wrapping_mul(2);
+        let nr_slots = nr_slots.max(Self::MIN_SLOTS);
+
+        while self.slots.len() < nr_slots {
+            self.slots.push(Slot::default())?;
+        }
+        self.mask = nr_slots.wrapping_sub(1);
+
+        // Slots are visited in the order in which keys pass them, beginning behind an empty one.
+        // Modulo the old number of slots, a key passes the same ones as before, which have been
+        // visited: no key that it passes is moved any more. It comes no further than before, as
+        // its old slot is empty now.
         let slots = &mut *self.slots;
-        let Some(key) = slots.get(number).map(|slot| slot.key) else {
-            return;
+        let empty = slots.iter().position(|slot| slot.key.is_none());
+        let first = empty.map_or(0, |empty| empty.wrapping_add(1));
+
+        for step in 0..=old_mask {
+            let Some(old) = slots.get_mut(first.wrapping_add(step) & old_mask) else {
+                continue;
+            };
+            let Some(key) = old.key else { continue };
+            let slot = core::mem::take(old);
+            let number = Self::find(slots, self.mask, key).unwrap_or_else(|number| number);
+
+            if let Some(new) = slots.get_mut(number) {
+                *new = slot;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a key that is not there yet. It belongs in the empty slot with the given number, if
+    /// there are slots.
+    fn insert(&mut self, key: DestKey, vector: u8, mut number: usize) -> Result<(), NoMemory> {
+        let taken = self.taken.wrapping_add(1);
+
+        if taken.wrapping_mul(4) > self.mask.wrapping_add(1).wrapping_mul(3) {
+            self.grow()?;
+            number = Self::find(&self.slots, self.mask, key).unwrap_or_else(|number| number);
+        }
+
+        let slot = self.slots.get_mut(number).ok_or(NoMemory)?;
+
+        slot.key = Some(key);
+        slot.vectors.insert(vector);
+        self.taken = taken;
+        Ok(())
+    }
+
+    /// Adds `vector` to those that are sent to `key`.
+    pub(crate) fn add(&mut self, key: DestKey, vector: u8) -> Result<(), NoMemory> {
+        let slots = &mut *self.slots;
+        let number = match Self::find(slots, self.mask, key) {
+            Ok(number) => number,
+            Err(number) => return self.insert(key, vector, number),
         };
-        let Some(head) = slots.get_mut(key.hash() & self.mask) else {
-            return;
-        };
-        let next = core::mem::replace(&mut head.first, number as u32);
 
         if let Some(slot) = slots.get_mut(number) {
-            slot.next = next;
-        }
-    }
-
-    fn relink(&mut self, mask: usize) {
-        self.mask = mask;
-        for slot in self.slots.iter_mut() {
-            slot.first = END;
-        }
-        for number in 0..self.slots.len() {
-            self.link(number);
-        }
-    }
-
-    /// Adds `vectors` to those that are sent to `key`.
-    pub(crate) fn add(&mut self, key: DestKey, vectors: &VectorSet) -> Result<(), NoMemory> {
-        let number = Self::find(&self.slots, self.mask, key);
-
-        if let Some(slot) = number.and_then(|number| self.slots.get_mut(number)) {
-            slot.vectors = slot.vectors.union(vectors);
-            return Ok(());
-        }
-
-        self.slots.push(Slot {
-            key,
-            vectors: *vectors,
-            first: END,
-            next: END,
-        })?;
-
-        let last = self.slots.len().wrapping_sub(1);
-        if self.slots.len().is_power_of_two() {
-            self.relink(last);
-        } else {
-            self.link(last);
+            slot.vectors.insert(vector);
         }
         Ok(())
     }
 
     /// Adds `vector` to those that are sent to each key of `destination`.
     pub(crate) fn send(&mut self, destination: Destination, vector: u8) -> Result<(), NoMemory> {
-        let mut vectors = VectorSet::EMPTY;
-
-        vectors.insert(vector);
-        destination.keys(|key| self.add(key, &vectors))
+        destination.keys(|key| self.add(key, vector))
     }
 
     /// Returns the vectors that are sent to `key`.
     pub(crate) fn get(&self, key: DestKey) -> VectorSet {
-        let slots = &*self.slots;
+        Self::sent(&self.slots, self.mask, key)
+            .copied()
+            .unwrap_or_default()
+    }
 
-        Self::find(slots, self.mask, key)
-            .and_then(|number| slots.get(number))
-            .map_or(VectorSet::EMPTY, |slot| slot.vectors)
+    #[inline]
+    fn sent(slots: &[Slot], mask: usize, key: DestKey) -> Option<&VectorSet> {
+        let number = Self::find(slots, mask, key).ok()?;
+
+        slots.get(number).map(|slot| &slot.vectors)
     }
 
     /// Returns the vectors that reach a local APIC.
@@ -135,10 +155,8 @@ impl<L: List<Slot>> DestMap<L> {
         let mut vectors = VectorSet::EMPTY;
 
         id.keys(quirk, |key| {
-            let number = Self::find(slots, mask, key);
-
-            if let Some(slot) = number.and_then(|number| slots.get(number)) {
-                vectors = vectors.union(&slot.vectors);
+            if let Some(sent) = Self::sent(slots, mask, key) {
+                vectors = vectors.union(sent);
             }
         });
         vectors
@@ -146,6 +164,6 @@ impl<L: List<Slot>> DestMap<L> {
 
     /// Returns the keys to which vectors are sent.
     pub(crate) fn keys(&self) -> impl Iterator<Item = DestKey> + '_ {
-        self.slots.iter().map(|slot| slot.key)
+        self.slots.iter().filter_map(|slot| slot.key)
     }
 }

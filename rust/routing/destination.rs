@@ -8,6 +8,7 @@
 //! destination and one APIC.
 
 use super::apic::{ApicId, BroadcastQuirk, LogicalModel, X2APIC_BROADCAST, XAPIC_BROADCAST};
+use core::num::NonZero;
 
 /// A message destination address (MDA) together with the destination mode that gives it its
 /// meaning (Intel SDM volume 3, "Determining IPI Destination"): 8 bits in compatibility format, 32
@@ -22,45 +23,51 @@ pub(crate) enum Destination {
 
 /// What a destination and a local APIC are matched by: an APIC ID, a bit of a logical ID, or a
 /// broadcast.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DestKey(u64);
+///
+/// Never 0, so that `Option<DestKey>` takes no more memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DestKey(NonZero<u64>);
 
 impl DestKey {
     /// All local APICs in xAPIC mode; also those in x2APIC mode, with [`BroadcastQuirk::On`].
-    const XAPIC_BROADCAST: Self = Self::new(0, 0);
+    const XAPIC_BROADCAST: Self = Self::new(1, 0);
 
     /// All local APICs in x2APIC mode.
-    const X2APIC_BROADCAST: Self = Self::new(0, 1);
+    const X2APIC_BROADCAST: Self = Self::new(1, 1);
 
+    /// Makes a key of a kind, which is not 0.
     const fn new(kind: u32, number: u32) -> Self {
-        Self((kind as u64) << 32 | number as u64)
+        match NonZero::new((kind as u64) << 32 | number as u64) {
+            Some(key) => Self(key),
+            None => Self(NonZero::<u64>::MIN),
+        }
     }
 
     /// An APIC ID.
     const fn physical(id: u32) -> Self {
-        Self::new(1, id)
+        Self::new(2, id)
     }
 
     /// One of the eight bits of logical IDs in the flat model.
     const fn flat(bit: u32) -> Self {
-        Self::new(2, bit)
+        Self::new(3, bit)
     }
 
     /// One of the four bits of logical IDs in a cluster of the cluster model.
     const fn cluster(cluster: u32, bit: u32) -> Self {
-        Self::new(3, cluster << 2 | bit)
+        Self::new(4, cluster << 2 | bit)
     }
 
     /// One of the 16 bits of logical IDs in a cluster of x2APIC mode.
     const fn x2apic(cluster: u32, bit: u32) -> Self {
-        Self::new(4, cluster << 4 | bit)
+        Self::new(5, cluster << 4 | bit)
     }
 
     /// Returns a number in which keys differ as much in low bits as they can.
     #[inline]
     pub(crate) const fn hash(self) -> usize {
         // The golden ratio, as for other hash tables. High bits depend on all bits.
-        (self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
+        (self.0.get().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn after_x2apic_api_changed<S>(parity: Parity, split: bool) -> ScanRe
 /// they are few, which saves looking them up in both tables for each vCPU.
 #[derive(Clone, Copy, Debug, Default)]
 struct Keys {
-    few: [DestKey; Self::FEW],
+    few: [Option<DestKey>; Self::FEW],
     /// More than `FEW` if there are too many.
     nr: usize,
 }
@@ -59,7 +59,7 @@ impl Keys {
         for key in map.into_iter().flat_map(DestMap::keys) {
             if sends_more(key, map, other) {
                 if let Some(free) = keys.few.get_mut(keys.nr) {
-                    *free = key;
+                    *free = Some(key);
                 }
                 keys.nr = keys.nr.wrapping_add(1);
             }
@@ -96,7 +96,7 @@ impl<S: List<Slot>> AddedVectors<'_, S> {
         let mut reach = false;
 
         match self.keys.few.get(..self.keys.nr) {
-            Some(few) => id.keys(self.quirk, |key| reach |= few.contains(&key)),
+            Some(few) => id.keys(self.quirk, |key| reach |= few.contains(&Some(key))),
             None => id.keys(self.quirk, |key| {
                 reach |= sends_more(key, self.map, self.other);
             }),
