@@ -5,7 +5,7 @@
 use super::index::Index;
 use crate::routing::update::Changes;
 use kernel::{
-    new_mutex,
+    new_spinlock,
     prelude::*,
     sync::{
         atomic::{
@@ -15,7 +15,7 @@ use kernel::{
             Release, //
         },
         Arc,
-        Mutex, //
+        SpinLock, //
     }, //
 };
 
@@ -34,8 +34,11 @@ pub(crate) struct Tables {
 pub(crate) struct GracePeriod {
     /// Whether it has begun, so that scans need not lock when it has not.
     active: Atomic<bool>,
+    /// Held for as long as it takes to put the tables in or out, or to take references to their
+    /// indexes. Those are dropped, which may sleep, and scanned outside of it, so that vCPUs do not
+    /// wait for one another's scans.
     #[pin]
-    tables: Mutex<Option<Tables>>,
+    tables: SpinLock<Option<Tables>>,
 }
 
 impl GracePeriod {
@@ -43,13 +46,15 @@ impl GracePeriod {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             active: Atomic::new(false),
-            tables <- new_mutex!(None, "kvm_irqroute_grace_period"),
+            tables <- new_spinlock!(None, "kvm_irqroute_grace_period"),
         })
     }
 
-    /// Lets scans cover both tables. Process context.
+    /// Lets scans cover both tables. Process context, may sleep.
     pub(crate) fn begin(&self, tables: Tables) {
-        *self.tables.lock() = Some(tables);
+        // Dropped at the end, when the lock is not held any more.
+        let _before = self.tables.lock().replace(tables);
+
         self.active.store(true, Release);
     }
 
@@ -64,13 +69,16 @@ impl GracePeriod {
         self.tables.lock().take()
     }
 
-    /// Returns what `f` makes of the tables that scans have to cover, if there are two. Process
-    /// context.
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&Tables) -> R) -> Option<R> {
-        if self.active.load(Acquire) {
-            self.tables.lock().as_ref().map(f)
-        } else {
-            None
+    /// Returns the indexes of the tables that scans have to cover, the old one and the new one, if
+    /// there are two. Process context; whoever drops them may sleep.
+    pub(crate) fn indexes(&self) -> Option<[Option<Arc<Index>>; 2]> {
+        if !self.active.load(Acquire) {
+            return None;
         }
+
+        let tables = self.tables.lock();
+        let Tables { old, new, .. } = tables.as_ref()?;
+
+        Some([old.clone(), new.clone()])
     }
 }

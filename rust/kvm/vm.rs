@@ -257,9 +257,8 @@ impl Vm {
         self.stats.count(Event::Scan);
 
         let (api, apic) = (vcpu.vm.x2apic_api(), vcpu.apic());
-        let of_both = self.grace_period.with(|tables| {
-            let [old, new] =
-                [&tables.old, &tables.new].map(|index| scan_of(index.as_deref(), api, &apic));
+        let of_both = self.grace_period.indexes().map(|indexes| {
+            let [old, new] = indexes.map(|index| scan_of(index.as_deref(), api, &apic));
 
             old.union(&new)
         });
