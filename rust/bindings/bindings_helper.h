@@ -4,6 +4,5 @@
  * helpers.
  */
 #include <linux/kvm_irqroute.h>
-#include <linux/sort.h>
 
 #include "../helpers.h"

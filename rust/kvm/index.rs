@@ -17,7 +17,6 @@ use crate::routing::{
         MsiFormat, //
     },
     route::{
-        self,
         Kept,
         ReservedPins,
         Route, //
@@ -29,44 +28,12 @@ use crate::routing::{
     Parity, //
 };
 use kernel::{
-    ffi::{
-        c_int,
-        c_void, //
-    },
     prelude::*,
     sync::{
         Arc,
         ArcBorrow, //
     }, //
 };
-
-/// Puts SINT routes into order. That of `core` would do as well, but it brings a
-/// path to a panic along.
-fn sort(sints: &mut [SintRoute]) {
-    /// # Safety
-    ///
-    /// Both pointers must be valid for reads of a `SintRoute`.
-    unsafe extern "C" fn compare(a: *const c_void, b: *const c_void) -> c_int {
-        // SAFETY: `sort()` passes pointers to two elements of the slice. It does not move elements
-        // while it compares, no one else has access to them, and no lock is needed.
-        let (a, b) = unsafe { (&*a.cast::<SintRoute>(), &*b.cast::<SintRoute>()) };
-
-        route::order(a, b) as c_int
-    }
-
-    // SAFETY: Pointer, number and size describe the slice, to which `sints` is the only reference
-    // during the call. The elements are plain data, which may be swapped byte by byte. Without a
-    // swap function, `sort()` does so. It needs no lock.
-    unsafe {
-        bindings::sort(
-            sints.as_mut_ptr().cast(),
-            sints.len(),
-            size_of::<SintRoute>(),
-            Some(compare),
-            None,
-        )
-    }
-}
 
 /// What is sent to each key, in the kernel's memory. Most tables lead to few CPUs.
 pub(crate) type Slots = SmallList<Slot, 4>;
@@ -129,8 +96,8 @@ impl Index {
         }
 
         // As a rule, userspace has them in order.
-        if !sints.is_sorted_by(|a, b| route::order(a, b).is_le()) {
-            sort(&mut sints);
+        if !sints.is_sorted() {
+            sint::sort(&mut sints);
         }
         Ok(Some(Arc::new(
             Self {
@@ -152,9 +119,7 @@ impl Index {
                 // No two are the same, as a table routes a GSI to one SINT only.
                 Kept::Sint(sint) => {
                     nr_sints = nr_sints.wrapping_add(1);
-                    sint::from_first(&self.sints, |known| route::order(known, &sint).is_lt())
-                        .first()
-                        == Some(&sint)
+                    sint::from_first(&self.sints, |known| *known < sint).first() == Some(&sint)
                 }
             })
             && msis.next().is_none()
@@ -166,7 +131,7 @@ impl Index {
         &self.level_routes
     }
 
-    /// Returns the SINT routes in the order of [`route::order`].
+    /// Returns the SINT routes in order.
     pub(crate) fn sints(&self) -> &[SintRoute] {
         &self.sints
     }

@@ -12,11 +12,11 @@
 //! | [`msi`]          | what the address and data of an MSI mean                        |
 //! | [`destination`]  | by which keys a destination and a local APIC are matched        |
 //! | [`apic`]         | whether a local APIC accepts a destination                      |
-//! | [`route`]        | which routes of a table are kept, and in which order            |
+//! | [`route`]        | what is kept of a route                                         |
 //! | [`dest_map`]     | nothing, it maps each key to the vectors that are sent to it    |
 //! | [`level_routes`] | which vectors the level routes of a table send to a local APIC  |
 //! | [`scan`]         | which EOIs a vCPU has to report                                 |
-//! | [`sint`]         | where a Hyper-V SINT route is delivered                         |
+//! | [`sint`]         | where a Hyper-V SINT route is delivered, and who hears of EOIs  |
 //! | [`update`]       | which vCPUs a new routing table makes scan                      |
 //! | [`verify`]       | whether C and Rust agree                                        |
 

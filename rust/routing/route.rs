@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Routes, and which of them are kept after the table is published.
+//! Routes, and what is kept of them after the table is published.
 //!
 //! Scans want the level routes of the reserved pins and nothing else, EOIs and EOMs of SINTs want
 //! the SINT routes. Sorting them out once, before the table is published, keeps both from walking
-//! over thousands of routes that are none of their business.
+//! over thousands of other routes.
 
 use super::{
     msi::{Delivery, Msi, Trigger},
     sint::SintRoute,
     Parity,
 };
-use core::cmp::Ordering;
 
 /// The reserved pins: with a split irqchip, MSI routes of GSIs below this number stand for the
 /// pins of an I/O APIC in userspace (KVM API, KVM_CAP_SPLIT_IRQCHIP). 0 to 4096
@@ -69,10 +68,4 @@ impl Route {
             Route::Msi { .. } | Route::Other => None,
         }
     }
-}
-
-/// The order of SINT routes: those of a SINT are together, and by GSI, so that the highest GSI wins
-/// where an update applies one after the other.
-pub(crate) fn order(a: &SintRoute, b: &SintRoute) -> Ordering {
-    (a.vp_index, a.sint, a.gsi).cmp(&(b.vp_index, b.sint, b.gsi))
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Delivery of Hyper-V SINT routes.
+//! Delivery of Hyper-V SINT routes, and who hears of the end of an interrupt.
+
+use core::cell::Cell;
 
 /// Number of synthetic interrupt sources of a virtual processor (Hyper-V TLFS, "Virtual Interrupt
 /// Controller", HV_SYNIC_SINT_COUNT).
@@ -36,15 +38,53 @@ impl SintRegister {
 }
 
 /// A KVM_IRQ_ROUTING_HV_SINT route.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// In order, those of a SINT are together, and by GSI, so that the highest GSI wins where an update
+/// applies one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SintRoute {
-    /// The GSI that is routed, and that hears of the EOI or EOM.
-    pub(crate) gsi: u32,
     /// The VP index of the virtual processor.
     pub(crate) vp_index: u32,
     /// The number of the SINT as userspace gave it. A table with a number that no SINT has is
     /// valid, only delivery fails.
     pub(crate) sint: u32,
+    /// The GSI that is routed, and that hears of the EOI or EOM.
+    pub(crate) gsi: u32,
+}
+
+/// Lets the route with the given number sink in a heap, the children of which are heaps.
+fn sift_down(heap: &[Cell<SintRoute>], mut number: usize) {
+    loop {
+        let left = number.wrapping_mul(2).wrapping_add(1);
+        let right = left.wrapping_add(1);
+        let greater = match (heap.get(left), heap.get(right)) {
+            (Some(a), Some(b)) if a < b => right,
+            _ => left,
+        };
+
+        match (heap.get(number), heap.get(greater)) {
+            (Some(parent), Some(child)) if parent < child => child.set(parent.replace(child.get())),
+            _ => return,
+        }
+        number = greater;
+    }
+}
+
+/// Puts routes into order, by a heapsort: userspace chooses them, and may not make it slow. What
+/// `core` has for this brings a path to a panic along.
+pub(crate) fn sort(routes: &mut [SintRoute]) {
+    let routes = Cell::from_mut(routes).as_slice_of_cells();
+
+    for number in (0..routes.len() / 2).rev() {
+        sift_down(routes, number);
+    }
+
+    let mut heap = routes;
+    while let [greatest, .., last] = heap {
+        last.set(greatest.replace(last.get()));
+        heap = heap.get(..heap.len().wrapping_sub(1)).unwrap_or_default();
+        sift_down(heap, 0);
+    }
 }
 
 /// Why an interrupt for a SINT is not delivered.
@@ -106,7 +146,7 @@ pub(crate) fn from_first(
 }
 
 /// Returns the GSIs that are routed to `sint` of the virtual processor `vp_index`, in a table with
-/// SINT routes in the order of [`super::route::order`].
+/// SINT routes in order.
 pub(crate) fn gsis(
     routes: &[SintRoute],
     vp_index: u32,

@@ -1,24 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which routes of a table are kept, and in which order.
+//! What is kept of a route.
 
 use super::{
     cases, property,
-    reference::{self, Synic, MAX_ROUTES},
+    reference::{self, MAX_ROUTES},
     routing::{
         msi::Msi,
-        route::{order, Kept, ReservedPins, Route},
-        sint::{gsis, Sint, SintRoute, NR_SINTS},
+        route::{Kept, ReservedPins, Route},
+        sint::SintRoute,
         Parity,
     },
 };
-use proptest::{
-    collection::{btree_set, vec},
-    prelude::{any, Just, Strategy},
-    prop_assert_eq, prop_oneof,
-    sample::select,
-};
-use std::cmp::Ordering;
+use proptest::prop_assert_eq;
 
 const PARITIES: [Parity; 2] = [Parity::On, Parity::Off];
 
@@ -186,162 +180,4 @@ fn what_is_kept_of_any_table() {
         }
         Ok(())
     });
-}
-
-#[test]
-fn order_is_that_of_sints_and_then_gsis() {
-    // VP index, SINT, GSI: what comes first decides, whatever the rest says.
-    for (lower, higher) in [
-        ([0, 0, 0], [0, 0, 1]),
-        ([9, 15, 4094], [9, 15, 4095]),
-        // Neither the lowest byte nor the sign of a difference decides.
-        ([0, 0, 0x0ff], [0, 0, 0x100]),
-        ([0, 0, 0x002], [0, 0, 0x101]),
-        ([0, 0, 0], [0, 0, u32::MAX]),
-        ([0, 0, i32::MAX as u32], [0, 0, i32::MAX as u32 + 1]),
-        ([0, 1, 4095], [0, 2, 0]),
-        ([0, 1, 4095], [0, u32::MAX, 0]),
-        ([1, 15, 4095], [2, 0, 0]),
-        ([0x0ff, 15, 4095], [0x100, 0, 0]),
-        ([1, 15, 4095], [u32::MAX, 0, 0]),
-    ] {
-        let route = |[vp_index, sint, gsi]: [u32; 3]| SintRoute {
-            gsi,
-            vp_index,
-            sint,
-        };
-        let (lower, higher) = (route(lower), route(higher));
-        let name = format!("{lower:?} {higher:?}");
-
-        assert_eq!(order(&lower, &higher), Ordering::Less, "{name}");
-        assert_eq!(order(&higher, &lower), Ordering::Greater, "{name}");
-        assert_eq!(order(&lower, &lower), Ordering::Equal, "{name}");
-    }
-}
-
-/// Generates tables of SINT routes, many of them to the same SINT.
-fn sint_tables() -> impl Strategy<Value = Vec<reference::Entry>> {
-    let gsis = prop_oneof![4 => 0..16_u32, 1 => 0..MAX_ROUTES];
-
-    btree_set(gsis, 0..12)
-        .prop_flat_map(|gsis| {
-            let targets = vec(
-                (0..4_u32, select(vec![0_u32, 1, 14, 15, 16, 17])),
-                gsis.len(),
-            );
-            let gsis = Just(gsis.into_iter().collect::<Vec<_>>()).prop_shuffle();
-
-            (gsis, targets)
-        })
-        .prop_map(|(gsis, targets)| {
-            let entry = |(gsi, (vp_index, sint))| reference::Entry {
-                gsi,
-                kind: reference::HV_SINT,
-                payload: [vp_index, sint, 0],
-            };
-
-            gsis.into_iter().zip(targets).map(entry).collect()
-        })
-}
-
-/// Generates virtual processors, not all of them with an active SynIC.
-fn synics() -> impl Strategy<Value = Vec<Option<Synic>>> {
-    let synic = |active| Synic {
-        active,
-        sint: [0; 16],
-        sint_to_gsi: [-1; 16],
-    };
-    let presence = prop_oneof![
-        1 => Just(None),
-        4 => any::<bool>().prop_map(move |active| Some(synic(active))),
-    ];
-
-    vec(presence, 3)
-}
-
-/// Returns the SINT routes of a table of nothing else, as an index has them.
-fn sorted(table: &[reference::Entry]) -> Vec<SintRoute> {
-    let mut routes: Vec<SintRoute> = table
-        .iter()
-        .filter_map(|entry| match cases::route(entry) {
-            Route::Sint(route) => Some(route),
-            _ => None,
-        })
-        .collect();
-
-    // As little stable as the kernel's sort.
-    routes.sort_unstable_by(order);
-    routes
-}
-
-#[test]
-fn highest_gsi_of_a_sint_wins_as_in_kvm() {
-    property::check((sint_tables(), synics()), |(table, mut synics)| {
-        let mut gsi_of: Vec<_> = synics
-            .iter()
-            .map(|synic| synic.filter(|synic| synic.active).map(|_| [None; 16]))
-            .collect();
-
-        for route in sorted(&table) {
-            let gsis = gsi_of.get_mut(route.vp_index as usize);
-
-            if let (Some(Some(gsis)), Some(sint)) = (gsis, Sint::new(route.sint)) {
-                gsis[sint.number() as usize] = Some(route.gsi);
-            }
-        }
-
-        reference::hv_irq_routing_update(&mut synics, &table);
-        for (synic, gsis) in synics.iter().zip(gsi_of) {
-            let Some(synic) = synic else { continue };
-            let found = gsis
-                .unwrap_or_default()
-                .map(|gsi| gsi.map_or(-1, |gsi| gsi as i32));
-
-            prop_assert_eq!(synic.sint_to_gsi, found);
-        }
-        Ok(())
-    });
-}
-
-#[test]
-fn all_gsis_of_a_sint_are_found() {
-    property::check(sint_tables(), |table| {
-        let routes = sorted(&table);
-
-        for vp_index in 0..5 {
-            for sint in (0..NR_SINTS).filter_map(Sint::new) {
-                let mut expected: Vec<u32> = table
-                    .iter()
-                    .filter(|entry| entry.payload == [vp_index, sint.number(), 0])
-                    .map(|entry| entry.gsi)
-                    .collect();
-
-                expected.sort_unstable();
-                prop_assert_eq!(gsis(&routes, vp_index, sint).collect::<Vec<_>>(), expected);
-            }
-        }
-        Ok(())
-    });
-}
-
-/// Without tables that lead to one SINT twice, the properties above would see little.
-#[test]
-fn generated_sint_tables_have_conflicts() {
-    let tables = property::sample(sint_tables());
-    // An earlier route of the same SINT has a higher GSI, so that the order of the table is wrong.
-    let is_conflict = |a: &reference::Entry, b: &reference::Entry| {
-        a.payload == b.payload && a.payload[1] < 16 && a.gsi > b.gsi
-    };
-    let conflicts = tables
-        .iter()
-        .filter(|table| {
-            (1..table.len()).any(|i| table[..i].iter().any(|a| is_conflict(a, &table[i])))
-        })
-        .count();
-
-    assert!(
-        conflicts * 10 >= tables.len(),
-        "{conflicts} of {}",
-        tables.len()
-    );
 }

@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Delivery of Hyper-V SINT routes.
+//! Delivery of Hyper-V SINT routes, and who hears of the end of an interrupt.
 
 use super::{
-    reference::{self, EINVAL, ENOENT, EPERM},
-    routing::sint::{
-        from_first, target, vector, Sint, SintError, SintRegister, SintRoute, Synic, NR_SINTS,
+    cases, property,
+    reference::{self, EINVAL, ENOENT, EPERM, MAX_ROUTES},
+    routing::{
+        route::Route,
+        sint::{
+            from_first, gsis, sort, target, vector, Sint, SintError, SintRegister, SintRoute,
+            Synic, NR_SINTS,
+        },
     },
 };
+use proptest::{
+    collection::{btree_set, vec},
+    prelude::{any, Just, Strategy},
+    prop_assert_eq, prop_oneof,
+    sample::select,
+};
+use std::cmp::Ordering;
 
 /// SINT numbers around the last one.
 const NUMBERS: [(u32, bool); 8] = [
@@ -196,4 +208,205 @@ fn search_in_tables_of_all_small_sizes() {
             assert_eq!(rest, &routes[first as usize..], "{first} of {len}");
         }
     }
+}
+
+#[test]
+fn order_is_that_of_sints_and_then_gsis() {
+    // VP index, SINT, GSI: what comes first decides, whatever the rest says.
+    for (lower, higher) in [
+        ([0, 0, 0], [0, 0, 1]),
+        ([9, 15, 4094], [9, 15, 4095]),
+        // Neither the lowest byte nor the sign of a difference decides.
+        ([0, 0, 0x0ff], [0, 0, 0x100]),
+        ([0, 0, 0x002], [0, 0, 0x101]),
+        ([0, 0, 0], [0, 0, u32::MAX]),
+        ([0, 0, i32::MAX as u32], [0, 0, i32::MAX as u32 + 1]),
+        ([0, 1, 4095], [0, 2, 0]),
+        ([0, 1, 4095], [0, u32::MAX, 0]),
+        ([1, 15, 4095], [2, 0, 0]),
+        ([0x0ff, 15, 4095], [0x100, 0, 0]),
+        ([1, 15, 4095], [u32::MAX, 0, 0]),
+    ] {
+        let route = |[vp_index, sint, gsi]: [u32; 3]| SintRoute {
+            gsi,
+            vp_index,
+            sint,
+        };
+        let (lower, higher) = (route(lower), route(higher));
+        let name = format!("{lower:?} {higher:?}");
+
+        assert_eq!(lower.cmp(&higher), Ordering::Less, "{name}");
+        assert_eq!(higher.cmp(&lower), Ordering::Greater, "{name}");
+        assert_eq!(lower.cmp(&lower), Ordering::Equal, "{name}");
+    }
+}
+
+/// Generates SINT routes in any number and order, some of them the same.
+fn sint_routes() -> impl Strategy<Value = Vec<SintRoute>> {
+    let numbers = || prop_oneof![3 => 0..3_u32, 1 => any::<u32>()];
+    let route = (numbers(), numbers(), numbers()).prop_map(|(vp_index, sint, gsi)| SintRoute {
+        vp_index,
+        sint,
+        gsi,
+    });
+
+    vec(route, 0..100)
+}
+
+#[test]
+fn sort_puts_into_order() {
+    property::check(sint_routes(), |mut routes| {
+        let mut expected = routes.clone();
+
+        expected.sort();
+        sort(&mut routes);
+        prop_assert_eq!(routes, expected);
+        Ok(())
+    });
+}
+
+#[test]
+fn sort_of_a_full_table() {
+    let route = |gsi| SintRoute {
+        vp_index: gsi / 16,
+        sint: gsi % 16,
+        gsi,
+    };
+    let expected: Vec<_> = (0..MAX_ROUTES).map(route).collect();
+
+    for step in [1, 7, MAX_ROUTES / 2 + 1, MAX_ROUTES - 1] {
+        // In order, backwards, and in between.
+        let mut routes: Vec<_> = (0..MAX_ROUTES)
+            .map(|number| route(number * step % MAX_ROUTES))
+            .collect();
+
+        sort(&mut routes);
+        assert!(routes == expected, "{step}");
+    }
+}
+
+/// Generates tables of SINT routes, many of them to the same SINT.
+fn sint_tables() -> impl Strategy<Value = Vec<reference::Entry>> {
+    let gsis = prop_oneof![4 => 0..16_u32, 1 => 0..MAX_ROUTES];
+
+    btree_set(gsis, 0..12)
+        .prop_flat_map(|gsis| {
+            let targets = vec(
+                (0..4_u32, select(vec![0_u32, 1, 14, 15, 16, 17])),
+                gsis.len(),
+            );
+            let gsis = Just(gsis.into_iter().collect::<Vec<_>>()).prop_shuffle();
+
+            (gsis, targets)
+        })
+        .prop_map(|(gsis, targets)| {
+            let entry = |(gsi, (vp_index, sint))| reference::Entry {
+                gsi,
+                kind: reference::HV_SINT,
+                payload: [vp_index, sint, 0],
+            };
+
+            gsis.into_iter().zip(targets).map(entry).collect()
+        })
+}
+
+/// Generates virtual processors, not all of them with an active SynIC.
+fn synics() -> impl Strategy<Value = Vec<Option<reference::Synic>>> {
+    let synic = |active| reference::Synic {
+        active,
+        sint: [0; 16],
+        sint_to_gsi: [-1; 16],
+    };
+    let presence = prop_oneof![
+        1 => Just(None),
+        4 => any::<bool>().prop_map(move |active| Some(synic(active))),
+    ];
+
+    vec(presence, 3)
+}
+
+/// Returns the SINT routes of a table of nothing else, as an index has them.
+fn sorted(table: &[reference::Entry]) -> Vec<SintRoute> {
+    let mut routes: Vec<SintRoute> = table
+        .iter()
+        .filter_map(|entry| match cases::route(entry) {
+            Route::Sint(route) => Some(route),
+            _ => None,
+        })
+        .collect();
+
+    sort(&mut routes);
+    routes
+}
+
+#[test]
+fn highest_gsi_of_a_sint_wins_as_in_kvm() {
+    property::check((sint_tables(), synics()), |(table, mut synics)| {
+        let mut gsi_of: Vec<_> = synics
+            .iter()
+            .map(|synic| synic.filter(|synic| synic.active).map(|_| [None; 16]))
+            .collect();
+
+        for route in sorted(&table) {
+            let gsis = gsi_of.get_mut(route.vp_index as usize);
+
+            if let (Some(Some(gsis)), Some(sint)) = (gsis, Sint::new(route.sint)) {
+                gsis[sint.number() as usize] = Some(route.gsi);
+            }
+        }
+
+        reference::hv_irq_routing_update(&mut synics, &table);
+        for (synic, gsis) in synics.iter().zip(gsi_of) {
+            let Some(synic) = synic else { continue };
+            let found = gsis
+                .unwrap_or_default()
+                .map(|gsi| gsi.map_or(-1, |gsi| gsi as i32));
+
+            prop_assert_eq!(synic.sint_to_gsi, found);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn all_gsis_of_a_sint_are_found() {
+    property::check(sint_tables(), |table| {
+        let routes = sorted(&table);
+
+        for vp_index in 0..5 {
+            for sint in (0..NR_SINTS).filter_map(Sint::new) {
+                let mut expected: Vec<u32> = table
+                    .iter()
+                    .filter(|entry| entry.payload == [vp_index, sint.number(), 0])
+                    .map(|entry| entry.gsi)
+                    .collect();
+
+                expected.sort_unstable();
+                prop_assert_eq!(gsis(&routes, vp_index, sint).collect::<Vec<_>>(), expected);
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Without tables that lead to one SINT twice, the properties above would see little.
+#[test]
+fn generated_sint_tables_have_conflicts() {
+    let tables = property::sample(sint_tables());
+    // An earlier route of the same SINT has a higher GSI, so that the order of the table is wrong.
+    let is_conflict = |a: &reference::Entry, b: &reference::Entry| {
+        a.payload == b.payload && a.payload[1] < 16 && a.gsi > b.gsi
+    };
+    let conflicts = tables
+        .iter()
+        .filter(|table| {
+            (1..table.len()).any(|i| table[..i].iter().any(|a| is_conflict(a, &table[i])))
+        })
+        .count();
+
+    assert!(
+        conflicts * 10 >= tables.len(),
+        "{conflicts} of {}",
+        tables.len()
+    );
 }
