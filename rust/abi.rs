@@ -33,6 +33,7 @@ use crate::{
 };
 use core::slice;
 use kernel::{
+    error::to_result,
     ffi::c_int,
     prelude::*,
     sync::{
@@ -415,29 +416,25 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_sint_setup(
     0
 }
 
-/// What KVM_IRQ_LINE_STATUS and KVM's own code make of each reason not to deliver.
-const SINT_ERRORS: [(SintError, Error); 3] = [
-    // -EPERM is the -1 of "ignored".
-    (SintError::Lowered, EPERM),
-    (SintError::NoSynic, EINVAL),
-    (SintError::Masked, ENOENT),
-];
-
+/// Returns what KVM's own code returns for each reason not to deliver.
 fn errno_of(error: SintError) -> c_int {
-    let known = SINT_ERRORS.iter().find(|(reason, _)| *reason == error);
-
-    known.map_or(EINVAL, |(_, errno)| *errno).to_errno()
+    match error {
+        // The -1 of "ignored".
+        SintError::Lowered => EPERM,
+        SintError::NoSynic => EINVAL,
+        SintError::Masked => ENOENT,
+    }
+    .to_errno()
 }
 
-/// Reads the result of a delivery, for which no CPU may accept the interrupt (-1) either.
+/// Reads the result of a delivery.
 fn outcome_of(result: c_int, raised: bool) -> Result<(), SintError> {
-    match SINT_ERRORS
-        .iter()
-        .find(|(_, errno)| errno.to_errno() == result)
-    {
-        Some((SintError::Lowered, _)) if raised => Ok(()),
-        Some((reason, _)) => Err(*reason),
-        None => Ok(()),
+    match to_result(result) {
+        // Of a line that goes up it says that no CPU accepts the interrupt.
+        Err(EPERM) if !raised => Err(SintError::Lowered),
+        Err(EINVAL) => Err(SintError::NoSynic),
+        Err(ENOENT) => Err(SintError::Masked),
+        _ => Ok(()),
     }
 }
 
