@@ -565,8 +565,8 @@ mod tests {
     use super::*;
     use crate::{
         kvm::{
-            fake,
-            stats::Event, //
+            counters::Event,
+            fake, //
         },
         routing::Parity, //
     };

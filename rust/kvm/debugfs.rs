@@ -4,8 +4,8 @@
 
 use super::{
     bindings,
-    params::Mode,
-    stats::Counters, //
+    counters::Counters,
+    params::Mode, //
 };
 use crate::routing::Parity;
 use core::ptr;
@@ -40,7 +40,7 @@ impl Dir {
         Self(unsafe { bindings::irqroute_debugfs_dir(parent, name.as_char_ptr()) })
     }
 
-    /// Adds a file with a number about all VMs, see [`super::stats::total`]. Process context.
+    /// Adds a file with a number about all VMs, see `irqroute_total()`. Process context.
     pub(crate) fn add_total(&self, name: &CStr, which: u32) {
         // SAFETY: By the invariants, the directory exists or is an error, which debugfs knows to
         // ignore. `name` is copied. debugfs locks for itself.

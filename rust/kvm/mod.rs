@@ -4,6 +4,7 @@
 
 mod bindings;
 
+pub(crate) mod counters;
 mod debugfs;
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) mod fake;

@@ -3,6 +3,10 @@
 //! Counters, for each VM and for all since the module was loaded, in debugfs.
 
 use super::{
+    counters::{
+        Counters,
+        Event, //
+    },
     debugfs::{
         Dir,
         VmDir, //
@@ -18,90 +22,8 @@ use kernel::{
         RBTreeNode, //
     },
     str::CString,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc, //
-    }, //
+    sync::Arc, //
 };
-
-/// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// A routing table was published.
-    Update,
-    /// A vCPU scanned the routes, or its scan was checked.
-    Scan,
-    /// A vCPU was asked to scan.
-    ScanRequest,
-    /// A SINT route was set up for a table.
-    SintSetup,
-    /// An interrupt was sent to a SINT.
-    SintDelivery,
-    /// An EOI or EOM of a SINT was reported to its GSI.
-    SintAck,
-    /// C and Rust did not agree.
-    Difference,
-}
-
-impl Event {
-    const ALL: [(Self, &'static CStr); 7] = [
-        (Self::Update, c"updates"),
-        (Self::Scan, c"scans"),
-        (Self::ScanRequest, c"scan_requests"),
-        (Self::SintSetup, c"sint_setups"),
-        (Self::SintDelivery, c"sint_deliveries"),
-        (Self::SintAck, c"sint_acks"),
-        (Self::Difference, c"differences"),
-    ];
-}
-
-// Counters are found by their event.
-const _: () = {
-    let mut i = 0;
-
-    while i < Event::ALL.len() {
-        assert!(Event::ALL[i].0 as usize == i);
-        i += 1;
-    }
-};
-
-/// The counters of a VM.
-pub(crate) struct Counters([Atomic<u64>; Event::ALL.len()]);
-
-impl Counters {
-    fn new() -> Self {
-        Self([const { Atomic::new(0) }; Event::ALL.len()])
-    }
-
-    /// Counts one more `event`. Any context.
-    #[inline]
-    pub(crate) fn count(&self, event: Event) {
-        self.add(event, 1);
-    }
-
-    /// Counts `more` events. Any context.
-    #[inline]
-    pub(crate) fn add(&self, event: Event, more: u64) {
-        if let Some(counter) = self.0.get(event as usize) {
-            counter.fetch_add(more, Relaxed);
-        }
-    }
-
-    /// Returns how many events there were.
-    pub(crate) fn get(&self, event: Event) -> u64 {
-        self.0
-            .get(event as usize)
-            .map_or(0, |counter| counter.load(Relaxed))
-    }
-
-    /// Returns the counters with the names of their files.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static CStr, &Atomic<u64>)> {
-        Event::ALL.into_iter().map(|(_, name)| name).zip(&self.0)
-    }
-}
 
 /// All bound VMs, and what is left of those that are gone.
 struct Registry {
@@ -245,8 +167,8 @@ impl Drop for Stats {
             return;
         };
         if registry.bound.remove(&self.address()).is_some() {
-            for (sum, counter) in registry.gone.iter_mut().zip(&self.counters.0) {
-                *sum = sum.wrapping_add(counter.load(Relaxed));
+            for (sum, (event, _)) in registry.gone.iter_mut().zip(Event::ALL) {
+                *sum = sum.wrapping_add(self.counters.get(event));
             }
         }
     }

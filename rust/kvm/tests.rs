@@ -8,6 +8,7 @@ use kernel::prelude::*;
 mod suite {
     use super::super::{
         bindings,
+        counters::Event,
         fake,
         host::Host,
         index::Index,
@@ -16,10 +17,7 @@ mod suite {
             IrqSrcu, //
         },
         params::Mode,
-        stats::{
-            Event,
-            Stats, //
-        },
+        stats::Stats,
         vm::Vm, //
     };
     use crate::routing::{

@@ -4,6 +4,7 @@
 
 use super::{
     bindings,
+    counters::Event,
     grace_period::{
         GracePeriod,
         Tables, //
@@ -25,11 +26,7 @@ use super::{
         IrqSrcu, //
     },
     params::Mode,
-    stats::{
-        Counters,
-        Event,
-        Stats, //
-    },
+    stats::Stats,
     vp_index_cache::VpIndexCache, //
 };
 use crate::routing::{
@@ -114,7 +111,8 @@ impl Vm {
     }
 
     /// Returns the counters.
-    pub(crate) fn counters(&self) -> &Counters {
+    #[cfg(CONFIG_KUNIT = "y")]
+    pub(crate) fn counters(&self) -> &Stats {
         &self.stats
     }
 
