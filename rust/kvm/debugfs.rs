@@ -36,22 +36,22 @@ impl Dir {
 
         // INVARIANT: Just made, and no one else has the pointer.
         // SAFETY: `parent` is null, or valid until it is dropped, and it is borrowed during the
-        // call. `name` is copied. debugfs locks for itself.
+        // call. `name` is copied. debugfs locks directories for itself.
         Self(unsafe { bindings::irqroute_debugfs_dir(parent, name.as_char_ptr()) })
     }
 
     /// Adds a file with a number about all VMs, see `irqroute_total()`. Process context.
     pub(crate) fn add_total(&self, name: &CStr, which: u32) {
         // SAFETY: By the invariants, the directory exists or is an error, which debugfs knows to
-        // ignore. `name` is copied. debugfs locks for itself.
+        // ignore. `name` is copied. debugfs locks directories for itself.
         unsafe { bindings::irqroute_debugfs_total(self.0, name.as_char_ptr(), which) }
     }
 }
 
 impl Drop for Dir {
     fn drop(&mut self) {
-        // SAFETY: By the invariants, this is the one time. It waits for all readers; debugfs locks
-        // for itself.
+        // SAFETY: By the invariants, this is the one time. It waits for all readers of what is in
+        // the directory; debugfs locks directories for itself.
         unsafe { bindings::irqroute_debugfs_remove(self.0) }
     }
 }
@@ -75,8 +75,8 @@ impl VmDir {
     ) -> Self {
         let dir = Dir::new(Some(parent), name);
 
-        // SAFETY: The directory exists or is an error, which debugfs knows to ignore. It locks for
-        // itself.
+        // SAFETY: The directory exists or is an error, which debugfs knows to ignore. What the
+        // files show is constant and static. debugfs locks directories for itself.
         unsafe {
             bindings::irqroute_debugfs_binding(dir.0, mode.as_raw() as u32, parity == Parity::On)
         }
@@ -85,8 +85,8 @@ impl VmDir {
             let counter = ptr::from_ref(counter).cast_mut().cast();
 
             // SAFETY: As above, and `name` is copied. The counter is part of `counters`, which
-            // stays until the directory is gone. It is only read, while others may write it, and
-            // an aligned 64-bit integer is read in one piece; no lock is needed.
+            // stays until the directory is gone. It is atomic: debugfs may read it, in one piece as
+            // it is aligned, while others add to it.
             unsafe { bindings::irqroute_debugfs_counter(dir.0, name.as_char_ptr(), counter) }
         }
 

@@ -108,8 +108,8 @@ unsafe extern "C" fn request_scan(
     data: *mut c_void,
 ) -> u32 {
     let apic = xapic(STATE.apic_id.load(Relaxed) as u8, None).apic;
-    // SAFETY: `Host::request_scan()` passes both, and `apic` is a local that is valid for the call
-    // and not shared; no lock is needed.
+    // SAFETY: `Host::request_scan()` passes both and waits for this to return. `apic` is a local,
+    // which is valid for the call and written by no one.
     let asked = wanted.is_some_and(|wanted| unsafe { wanted(&apic, data) } != 0);
 
     STATE.requests_to_one.fetch_add(u32::from(asked), Relaxed);
@@ -143,8 +143,8 @@ unsafe extern "C" fn read_synic(
         vcpu_idx: if found { VCPU_INDEX } else { 0 },
     };
 
-    // SAFETY: `Host::read_synic()` passes a local that is valid for the call and not shared; no
-    // lock is needed.
+    // SAFETY: `Host::read_synic()` passes a local that outlives the call, and to which nothing else
+    // refers.
     let before = unsafe { synic.replace(view) };
     STATE.hint.store(before.vcpu_idx, Relaxed);
 }

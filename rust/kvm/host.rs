@@ -98,8 +98,8 @@ impl Host {
     }
 
     fn ops(&self) -> &bindings::kvm_irqroute_ops {
-        // SAFETY: By the invariants, `ops` is valid for as long as `self` is, and constant, so
-        // that there is no mutable alias. No lock is needed.
+        // SAFETY: By the invariants, `ops` is valid for as long as `self` is, and constant: it is
+        // written by no one, and shared by all VMs.
         unsafe { self.ops.as_ref() }
     }
 
@@ -107,8 +107,8 @@ impl Host {
     /// in the guest without having heard of it. Process context. Returns how many vCPUs there are.
     pub(crate) fn request_scan_of_all(&self) -> u32 {
         match self.ops().request_scan_of_all {
-            // SAFETY: By the invariants, `kvm` is valid. KVM only touches atomic request bits, so
-            // that aliasing is no concern and no lock is needed.
+            // SAFETY: By the invariants, `kvm` is valid. No reference to it exists here. KVM sets
+            // request bits, which are atomic, of vCPUs that it finds under RCU.
             Some(request_scan_of_all) => unsafe { request_scan_of_all(self.kvm.as_ptr()) },
             None => 0,
         }
@@ -130,8 +130,9 @@ impl Host {
         where
             F: Fn(&bindings::kvm_irqroute_apic_view) -> bool,
         {
-            // SAFETY: `apic` is on KVM's stack and `data` on that of `request_scan()`. Both are
-            // valid during the call, and no one writes them meanwhile; no lock is needed.
+            // SAFETY: `apic` is on KVM's stack and `data` on that of `request_scan()`. Both belong
+            // to this thread, whose functions wait for this call to return: they are valid during
+            // the call, and written by no one.
             let (apic, wanted) = unsafe { (&*apic, &*data.cast::<F>()) };
 
             c_int::from(wanted(apic))
@@ -140,7 +141,9 @@ impl Host {
         let kick = c_int::from(urgency == Urgency::Now);
         let data = ptr::from_ref(&wanted).cast_mut().cast();
         match self.ops().request_scan {
-            // SAFETY: As above, and KVM passes `data`, which outlives the call, to `call()` only.
+            // SAFETY: By the invariants, `kvm` is valid. KVM looks at vCPUs under RCU and sets
+            // their request bits, which are atomic. It passes `data`, which outlives the call and
+            // is only read, to `call()` alone.
             Some(request_scan) => unsafe {
                 request_scan(self.kvm.as_ptr(), kick, Some(call::<F>), data)
             },
@@ -158,7 +161,8 @@ impl Host {
 
         if let Some(read_synic) = self.ops().read_synic {
             // SAFETY: By the invariants, `kvm` is valid; `raw` is a local that nothing else
-            // refers to and that outlives the call. KVM looks vCPUs up without locks.
+            // refers to and that outlives the call. KVM finds vCPUs under RCU, and they live as
+            // long as the VM.
             unsafe { read_synic(self.kvm.as_ptr(), vp_index, sint.number(), &mut raw) }
         }
 
@@ -188,7 +192,8 @@ impl Host {
         };
 
         // SAFETY: By the invariants of `Vp`, the vCPU is valid and has a Hyper-V context. KVM
-        // stores the number atomically, readers may run at the same time.
+        // stores the number atomically, so that others may read it at the same time; `irq_lock`,
+        // which is held, keeps others from storing one.
         unsafe { set_sint_gsi(vp.vcpu.as_ptr(), sint.number(), gsi) }
     }
 
@@ -197,8 +202,8 @@ impl Host {
     /// negative number.
     pub(crate) fn deliver_sint(&self, vp: Vp<'_>, sint: Sint, vector: u8) -> i32 {
         match self.ops().deliver_sint {
-            // SAFETY: By the invariants of `Vp`, the vCPU is valid and has a Hyper-V context. The
-            // local APIC takes interrupts from any context without further locks.
+            // SAFETY: By the invariants of `Vp`, the vCPU is valid and has a Hyper-V context. Its
+            // local APIC takes interrupts from any context: the bits of the IRR are atomic.
             Some(deliver_sint) => unsafe { deliver_sint(vp.vcpu.as_ptr(), sint.number(), vector) },
             None => EINVAL.to_errno(),
         }

@@ -54,20 +54,20 @@ mod suite {
     const LEVEL: u32 = 1 << 15;
 
     fn vm(mode: Mode, parity: Parity) -> Result<Pin<KBox<Vm>>> {
-        // SAFETY: The fake KVM's functions do not follow the pointer to the VM, and its ops are
-        // constant and static; they share nothing but atomics, so that no lock is needed.
+        // SAFETY: The fake KVM's functions do not follow the pointer to the VM, and share nothing
+        // but atomics. Its ops are constant and static.
         let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
 
         KBox::pin_init(Vm::new(host, mode, parity, Stats::unlisted()?), GFP_KERNEL)
     }
 
     fn irq_lock() -> IrqLock<'static> {
-        // SAFETY: There is nothing to lock in the fake KVM, whose state is atomic.
+        // SAFETY: The fake KVM has no table that the lock would protect, and its state is atomic.
         unsafe { IrqLock::held() }
     }
 
     fn irq_srcu() -> IrqSrcu<'static> {
-        // SAFETY: As above.
+        // SAFETY: The fake KVM frees nothing that `irq_srcu` would keep.
         unsafe { IrqSrcu::held() }
     }
 
@@ -304,6 +304,8 @@ mod suite {
             assert_eq!(fake::STATE.requests_to_one.load(Relaxed), before);
             vm.settled(&view);
             assert_eq!(fake::STATE.requests_to_one.load(Relaxed), after);
+            // What it forgets late does not make it leave the guest.
+            assert_eq!(fake::STATE.kicks.load(Relaxed), before);
             assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 0);
         }
         Ok(())
