@@ -13,7 +13,7 @@ use core::ops::DerefMut;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoMemory;
 
-/// A list that grows. Where its memory comes from is not the core's business.
+/// A list that grows, in memory that the user of the core provides.
 pub(crate) trait List<T>: Default + DerefMut<Target = [T]> {
     /// Adds an item at the end. Returns [`NoMemory`], and changes nothing then, if there is none.
     fn push(&mut self, item: T) -> Result<(), NoMemory>;
