@@ -80,7 +80,7 @@ check_signatures!(
 /// `vm` must come from [`kvm_irqroute_bind`] and stay bound for `'a`.
 unsafe fn borrow_vm<'a>(vm: *mut kvm_irqroute_vm) -> &'a Vm {
     // SAFETY: `vm` is what `into_foreign()` returned and is valid for `'a` by the safety
-    // requirements. It is only ever borrowed shared, and no lock is needed to do so.
+    // requirements. It is only ever borrowed shared: what changes in it is atomic, or has a lock.
     unsafe { &*vm.cast::<Vm>() }
 }
 
@@ -91,8 +91,8 @@ unsafe fn borrow_vm<'a>(vm: *mut kvm_irqroute_vm) -> &'a Vm {
 /// Unless null, `index` must come from [`kvm_irqroute_index_build`] and not be freed during `'a`.
 unsafe fn borrow_index<'a>(index: *const kvm_irqroute_index) -> Option<&'a Index> {
     // SAFETY: The pointer is null or what `Arc::into_raw()` returned, and valid for `'a` by the
-    // safety requirements. An index is never written, so that there is no mutable alias, and no
-    // lock is needed.
+    // safety requirements. An index is never written once it is made, so that there is no mutable
+    // alias.
     unsafe { index.cast::<Index>().as_ref() }
 }
 
@@ -144,8 +144,8 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_bind(
         Ok(bound) => {
             let handle = bound.into_foreign().cast();
 
-            // SAFETY: `vm` is valid for writes and, being a fresh VM's, seen by the caller only,
-            // who needs no lock for it.
+            // SAFETY: `vm` is valid for writes. It is part of a VM that only the caller knows so
+            // far.
             unsafe { vm.write(handle) };
             mode.as_raw()
         }
@@ -163,8 +163,8 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_bind(
 /// `vm` must come from [`kvm_irqroute_bind`], and no other hook may run for it.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn kvm_irqroute_release(vm: *mut kvm_irqroute_vm) {
-    // SAFETY: `vm` is what `into_foreign()` returned, and the caller gives it back once, when it is
-    // no longer borrowed by any hook, so that no lock is needed.
+    // SAFETY: `vm` is what `into_foreign()` returned, and the caller gives it back once, when no
+    // hook runs that borrows it.
     drop(unsafe { <Pin<KBox<Vm>>>::from_foreign(vm.cast()) });
 }
 
@@ -192,8 +192,8 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_index_build(
 ) -> c_int {
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
-    // SAFETY: `view` is valid for the call and on the caller's stack, where no one writes it
-    // meanwhile; no lock is needed.
+    // SAFETY: `view` is valid for the call. It is on the stack of the caller, who waits, so that no
+    // one writes it.
     let view = unsafe { &*view };
     // SAFETY: As no other update runs, the current table, and with it the index, is not replaced.
     let old = unsafe { borrow_shared_index(old) };
@@ -201,8 +201,7 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_index_build(
         &[]
     } else {
         // SAFETY: `routes` is valid for `nr` entries during the call. It is a constant of KVM or
-        // its private copy of what userspace gave, so that no one writes it meanwhile; no lock is
-        // needed.
+        // its private copy of what userspace gave, so that no one writes it.
         unsafe { slice::from_raw_parts(routes, nr as usize) }
     };
 
@@ -210,8 +209,8 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_index_build(
         Ok(built) => {
             let raw = built.map_or(core::ptr::null(), Arc::into_raw).cast_mut();
 
-            // SAFETY: `index` is valid for writes and part of a table that only the caller knows,
-            // so that no lock is needed.
+            // SAFETY: `index` is valid for writes. It is part of a table that only the caller knows
+            // so far.
             unsafe { index.write(raw.cast()) };
             0
         }
@@ -228,8 +227,8 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_index_build(
 /// `index` must come from [`kvm_irqroute_index_build`], not be null, and not be in use.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn kvm_irqroute_index_free(index: *mut kvm_irqroute_index) {
-    // SAFETY: `index` is what `Arc::into_raw()` returned, the caller gives it back once and has
-    // waited for all readers, so that no lock is needed.
+    // SAFETY: `index` is what `Arc::into_raw()` returned, and the caller gives it back once, after
+    // the readers of its table have left `irq_srcu`. Whoever else uses it has a reference.
     drop(unsafe { Arc::from_raw(index.cast::<Index>()) });
 }
 
@@ -251,8 +250,8 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_prepare(
 ) {
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
-    // SAFETY: `view` is valid for the call and on the caller's stack, where no one writes it
-    // meanwhile; no lock is needed.
+    // SAFETY: `view` is valid for the call. It is on the stack of the caller, who waits, so that no
+    // one writes it.
     let view = unsafe { &*view };
     // SAFETY: As no other update runs, the current table, and with it the index, is not replaced.
     let old = unsafe { borrow_shared_index(old) };
@@ -279,8 +278,8 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_update(
 ) {
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
-    // SAFETY: `view` is valid for the call and on the caller's stack, where no one writes it
-    // meanwhile; no lock is needed.
+    // SAFETY: `view` is valid for the call. It is on the stack of the caller, who waits, so that no
+    // one writes it.
     let view = unsafe { &*view };
     // SAFETY: `irq_lock` keeps the table, and with it the index, from being replaced and freed.
     let index = unsafe { borrow_index(index) };
@@ -307,8 +306,8 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_settled(
 ) {
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
-    // SAFETY: `view` is valid for the call and on the caller's stack, where no one writes it
-    // meanwhile; no lock is needed.
+    // SAFETY: `view` is valid for the call. It is on the stack of the caller, who waits, so that no
+    // one writes it.
     let view = unsafe { &*view };
 
     vm.settled(view);
@@ -329,8 +328,8 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_reading_changed(
 ) {
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
-    // SAFETY: `view` is valid for the call and on the caller's stack, where no one writes it
-    // meanwhile; no lock is needed.
+    // SAFETY: `view` is valid for the call. It is on the stack of the caller, who waits, so that no
+    // one writes it.
     let view = unsafe { &*view };
 
     vm.reading_changed(view);
@@ -356,13 +355,13 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_scan(
     let vm = unsafe { borrow_vm(vm) };
     // SAFETY: `irq_srcu` keeps the table, and with it the index, from being freed.
     let index = unsafe { borrow_index(index) };
-    // SAFETY: `vcpu` is valid for the call and on the caller's stack, where no one writes it
-    // meanwhile; no lock is needed.
+    // SAFETY: `vcpu` is valid for the call. It is on the stack of the caller, who waits, so that no
+    // one writes it.
     let vcpu = unsafe { &*vcpu };
     let scan = vm.scan(index, vcpu);
 
-    // SAFETY: `result` is valid for writes and on the caller's stack, where no one else sees it;
-    // no lock is needed.
+    // SAFETY: `result` is valid for writes. It is on the stack of the caller, and no one else knows
+    // it.
     unsafe { result.write(scan.into()) };
 }
 
@@ -387,8 +386,8 @@ pub(crate) unsafe extern "C" fn kvm_irqroute_verify_scan(
     let vm = unsafe { borrow_vm(vm) };
     // SAFETY: `irq_srcu` keeps the table, and with it the index, from being freed.
     let index = unsafe { borrow_index(index) };
-    // SAFETY: All three are valid for the call and on the caller's stack, where no one writes them
-    // meanwhile; no lock is needed.
+    // SAFETY: All three are valid for the call. They are on the stack of the caller, who waits, so
+    // that no one writes them.
     let (before, after, result) = unsafe { (&*before, &*after, &*result) };
 
     vm.verify_scan(index, before, after, &Scan::from(result));
@@ -579,8 +578,8 @@ mod tests {
     fn with_vm(test: impl FnOnce(*mut kvm_irqroute_vm) -> Result) -> Result {
         fake::reset(0x60);
 
-        // SAFETY: The fake KVM's functions do not follow the pointer to the VM; its ops are
-        // constant and static, and need no lock.
+        // SAFETY: The fake KVM's functions do not follow the pointer to the VM. Its ops are
+        // constant and static.
         let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
         let vm = Vm::new(host, Mode::Rust, Parity::Off, Stats::unlisted()?);
         let vm = KBox::pin_init(vm, GFP_KERNEL)?.into_foreign().cast();
