@@ -14,6 +14,7 @@ const char * const irqroute_mode_names[] = {
 	[KVM_IRQROUTE_C] = "c",
 	[KVM_IRQROUTE_RUST] = "rust",
 	[KVM_IRQROUTE_VERIFY] = "verify",
+	[KVM_IRQROUTE_PARITY] = "rust",	/* with parameter parity */
 };
 
 static int mode = KVM_IRQROUTE_RUST;

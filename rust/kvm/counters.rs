@@ -19,8 +19,6 @@ pub(crate) enum Event {
     Scan,
     /// A vCPU was asked to scan.
     ScanRequest,
-    /// A SINT route was set up for a table.
-    SintSetup,
     /// An interrupt was sent to a SINT.
     SintDelivery,
     /// An EOI or EOM of a SINT was reported to its GSI.
@@ -31,11 +29,10 @@ pub(crate) enum Event {
 
 impl Event {
     /// All of them, in their order, with the names of their files.
-    pub(crate) const ALL: [(Self, &'static CStr); 7] = [
+    pub(crate) const ALL: [(Self, &'static CStr); 6] = [
         (Self::Update, c"updates"),
         (Self::Scan, c"scans"),
         (Self::ScanRequest, c"scan_requests"),
-        (Self::SintSetup, c"sint_setups"),
         (Self::SintDelivery, c"sint_deliveries"),
         (Self::SintAck, c"sint_acks"),
         (Self::Difference, c"differences"),

@@ -78,7 +78,11 @@ impl VmDir {
         // SAFETY: The directory exists or is an error, which debugfs knows to ignore. What the
         // files show is constant and static. debugfs locks directories for itself.
         unsafe {
-            bindings::irqroute_debugfs_binding(dir.0, mode.as_raw() as u32, parity == Parity::On)
+            bindings::irqroute_debugfs_binding(
+                dir.0,
+                mode.as_raw(parity) as u32,
+                parity == Parity::On,
+            )
         }
 
         for (name, counter) in counters.files() {

@@ -25,8 +25,6 @@ pub(crate) struct State {
     pub(crate) sint: Atomic<u64>,
     /// Vector of the last delivery, -1 if there was none.
     pub(crate) delivered: Atomic<i32>,
-    /// GSI that the SINTs report to, -1 if none.
-    pub(crate) sint_gsi: Atomic<i32>,
     /// GSI that was acknowledged last, -1 if none, and how many were.
     pub(crate) acked: Atomic<i32>,
     pub(crate) acks: Atomic<u32>,
@@ -34,10 +32,8 @@ pub(crate) struct State {
     pub(crate) hint: Atomic<u32>,
     /// The local APIC of the vCPU, in xAPIC mode.
     pub(crate) apic_id: Atomic<u32>,
-    /// How often all vCPUs were asked to scan, and how often the vCPU was because KVM was to look
-    /// at its local APIC.
-    pub(crate) requests_to_all: Atomic<u32>,
-    pub(crate) requests_to_one: Atomic<u32>,
+    /// How often the vCPU was asked to scan.
+    pub(crate) requests: Atomic<u32>,
     /// How often the vCPU had to leave the guest for that.
     pub(crate) kicks: Atomic<u32>,
 }
@@ -51,13 +47,11 @@ pub(crate) static STATE: State = State {
     active: Atomic::new(0),
     sint: Atomic::new(0),
     delivered: Atomic::new(-1),
-    sint_gsi: Atomic::new(-1),
     acked: Atomic::new(-1),
     acks: Atomic::new(0),
     hint: Atomic::new(0),
     apic_id: Atomic::new(0),
-    requests_to_all: Atomic::new(0),
-    requests_to_one: Atomic::new(0),
+    requests: Atomic::new(0),
     kicks: Atomic::new(0),
 };
 
@@ -68,13 +62,11 @@ pub(crate) fn reset(vector: u8) {
     STATE.active.store(1, Relaxed);
     STATE.sint.store(u64::from(vector), Relaxed);
     STATE.delivered.store(-1, Relaxed);
-    STATE.sint_gsi.store(-1, Relaxed);
     STATE.acked.store(-1, Relaxed);
     STATE.acks.store(0, Relaxed);
     STATE.hint.store(0, Relaxed);
     STATE.apic_id.store(0, Relaxed);
-    STATE.requests_to_all.store(0, Relaxed);
-    STATE.requests_to_one.store(0, Relaxed);
+    STATE.requests.store(0, Relaxed);
     STATE.kicks.store(0, Relaxed);
 }
 
@@ -86,14 +78,6 @@ pub(crate) fn kvm() -> *mut bindings::kvm {
 /// A pointer to the vCPU. It is not null and must not be followed.
 pub(crate) fn vcpu() -> *mut bindings::kvm_vcpu {
     ptr::dangling_mut()
-}
-
-/// # Safety
-///
-/// None: the pointers are not followed.
-unsafe extern "C" fn request_scan_of_all(_kvm: *mut bindings::kvm) -> u32 {
-    STATE.requests_to_all.fetch_add(1, Relaxed);
-    1
 }
 
 /// # Safety
@@ -112,18 +96,11 @@ unsafe extern "C" fn request_scan(
     // which is valid for the call and written by no one.
     let asked = wanted.is_some_and(|wanted| unsafe { wanted(&apic, data) } != 0);
 
-    STATE.requests_to_one.fetch_add(u32::from(asked), Relaxed);
+    STATE.requests.fetch_add(u32::from(asked), Relaxed);
     STATE
         .kicks
         .fetch_add(u32::from(asked && kick != 0), Relaxed);
     u32::from(asked)
-}
-
-/// # Safety
-///
-/// None: the pointers are not followed.
-unsafe extern "C" fn set_sint_gsi(_vcpu: *mut bindings::kvm_vcpu, _sint: u32, gsi: c_int) {
-    STATE.sint_gsi.store(gsi, Relaxed);
 }
 
 /// # Safety
@@ -136,17 +113,18 @@ unsafe extern "C" fn read_synic(
     synic: *mut bindings::kvm_irqroute_synic,
 ) {
     let found = vp_index == STATE.vp_index.load(Relaxed);
-    let view = bindings::kvm_irqroute_synic {
-        vcpu: if found { vcpu() } else { ptr::null_mut() },
-        sint: STATE.sint.load(Relaxed),
-        active: if found { STATE.active.load(Relaxed) } else { 0 },
-        vcpu_idx: if found { VCPU_INDEX } else { 0 },
-    };
+    let active = found && STATE.active.load(Relaxed) != 0;
 
     // SAFETY: `Host::read_synic()` passes a local that outlives the call, and to which nothing else
     // refers.
-    let before = unsafe { synic.replace(view) };
-    STATE.hint.store(before.vcpu_idx, Relaxed);
+    let synic = unsafe { &mut *synic };
+
+    STATE.hint.store(synic.vcpu_idx, Relaxed);
+    if found {
+        synic.vcpu_idx = VCPU_INDEX;
+    }
+    synic.vcpu = if active { vcpu() } else { ptr::null_mut() };
+    synic.sint = STATE.sint.load(Relaxed);
 }
 
 /// # Safety
@@ -167,9 +145,7 @@ unsafe extern "C" fn notify_acked_gsi(_kvm: *mut bindings::kvm, gsi: c_int) {
 
 /// The functions of the fake KVM.
 pub(crate) static OPS: bindings::kvm_irqroute_ops = bindings::kvm_irqroute_ops {
-    request_scan_of_all: Some(request_scan_of_all),
     request_scan: Some(request_scan),
-    set_sint_gsi: Some(set_sint_gsi),
     read_synic: Some(read_synic),
     deliver_sint: Some(deliver_sint),
     notify_acked_gsi: Some(notify_acked_gsi),
@@ -206,10 +182,8 @@ pub(crate) fn sint_route(gsi: u32, vp_index: u32, sint: u32) -> bindings::kvm_ir
 pub(crate) fn split_vm() -> bindings::kvm_irqroute_vm_view {
     bindings::kvm_irqroute_vm_view {
         nr_reserved_pins: 24,
-        split: 1,
         x2apic_format: 0,
         broadcast_quirk: 1,
-        pad: 0,
     }
 }
 

@@ -4,10 +4,7 @@
 
 use super::{
     bindings,
-    locks::{
-        IrqLock,
-        IrqSrcu, //
-    }, //
+    srcu::IrqSrcu, //
 };
 use crate::routing::sint::{
     Sint,
@@ -75,8 +72,8 @@ pub(crate) struct Found<'a> {
     pub(crate) synic: Synic,
     /// The vCPU, if its SynIC is active.
     pub(crate) vp: Option<Vp<'a>>,
-    /// The index of the vCPU, if there is one.
-    pub(crate) vcpu_index: Option<u32>,
+    /// Where the VP index was found, by the index of the vCPU; as it was if nowhere.
+    pub(crate) vcpu_index: u32,
 }
 
 impl Host {
@@ -103,19 +100,9 @@ impl Host {
         unsafe { self.ops.as_ref() }
     }
 
-    /// Makes every vCPU scan the routes before it next enters the guest, and waits until none is
-    /// in the guest without having heard of it. Process context. Returns how many vCPUs there are.
-    pub(crate) fn request_scan_of_all(&self) -> u32 {
-        match self.ops().request_scan_of_all {
-            // SAFETY: By the invariants, `kvm` is valid. No reference to it exists here. KVM sets
-            // request bits, which are atomic, of vCPUs that it finds under RCU.
-            Some(request_scan_of_all) => unsafe { request_scan_of_all(self.kvm.as_ptr()) },
-            None => 0,
-        }
-    }
-
-    /// As [`Self::request_scan_of_all`], but for vCPUs with a `wanted` local APIC, and with
-    /// [`Urgency::BeforeNextEntry`] without waiting. Returns how many these are.
+    /// Makes the vCPUs whose local APIC is `wanted` scan the routes before they next enter the
+    /// guest, and with [`Urgency::Now`] waits until none of them is in the guest without having
+    /// heard of it. Process context. Returns how many these are.
     pub(crate) fn request_scan<F>(&self, urgency: Urgency, wanted: F) -> u32
     where
         F: Fn(&bindings::kvm_irqroute_apic_view) -> bool,
@@ -166,11 +153,9 @@ impl Host {
             unsafe { read_synic(self.kvm.as_ptr(), vp_index, sint.number(), &mut raw) }
         }
 
-        let active = raw.active != 0;
-        let vcpu = NonNull::new(raw.vcpu);
         // INVARIANT: KVM has just found the vCPU in the VM. An active SynIC is part of a Hyper-V
         // context, which is never taken away.
-        let vp = vcpu.filter(|_| active).map(|vcpu| Vp {
+        let vp = NonNull::new(raw.vcpu).map(|vcpu| Vp {
             vcpu,
             _host: PhantomData,
         });
@@ -181,20 +166,8 @@ impl Host {
                 None => Synic::Absent,
             },
             vp,
-            vcpu_index: vcpu.map(|_| raw.vcpu_idx),
+            vcpu_index: raw.vcpu_idx,
         }
-    }
-
-    /// Notes that EOI and EOM of `sint` on `vp` are to be reported to `gsi`.
-    pub(crate) fn set_sint_gsi(&self, _: &IrqLock<'_>, vp: Vp<'_>, sint: Sint, gsi: u32) {
-        let (Some(set_sint_gsi), Ok(gsi)) = (self.ops().set_sint_gsi, i32::try_from(gsi)) else {
-            return;
-        };
-
-        // SAFETY: By the invariants of `Vp`, the vCPU is valid and has a Hyper-V context. KVM
-        // stores the number atomically, so that others may read it at the same time; `irq_lock`,
-        // which is held, keeps others from storing one.
-        unsafe { set_sint_gsi(vp.vcpu.as_ptr(), sint.number(), gsi) }
     }
 
     /// Sends `vector` for `sint` to the local APIC of `vp`. Any context. Returns what
@@ -211,7 +184,7 @@ impl Host {
 
     /// Tells everyone who waits for the end of the interrupt of `gsi`, i.e. its resample irqfds.
     /// Process context.
-    pub(crate) fn notify_acked_gsi(&self, _: &IrqSrcu<'_>, gsi: i32) {
+    pub(crate) fn notify_acked_gsi(&self, _: &IrqSrcu, gsi: i32) {
         if let Some(notify_acked_gsi) = self.ops().notify_acked_gsi {
             // SAFETY: By the invariants, `kvm` is valid. KVM walks a list that `irq_srcu`
             // protects, which is held.

@@ -12,8 +12,8 @@ pub(crate) mod grace_period;
 pub(crate) mod host;
 pub(crate) mod index;
 pub(crate) mod list;
-pub(crate) mod locks;
 pub(crate) mod params;
+pub(crate) mod srcu;
 pub(crate) mod stats;
 pub(crate) mod views;
 pub(crate) mod vm;
@@ -22,32 +22,19 @@ pub(crate) mod vp_index_cache;
 #[cfg(CONFIG_KUNIT = "y")]
 mod tests;
 
-/// The C names that the exported functions need for their signatures, and nothing else.
+/// The C names that the hooks need for their signatures, and nothing else.
 pub(crate) mod raw {
     pub(crate) use super::bindings::{
         irqroute_total,
         kvm,
         kvm_irq_routing_entry,
-        kvm_irqroute_bind,
+        kvm_irqroute_hooks,
         kvm_irqroute_index,
-        kvm_irqroute_index_build,
-        kvm_irqroute_index_free,
         kvm_irqroute_ops,
-        kvm_irqroute_prepare,
-        kvm_irqroute_reading_changed,
-        kvm_irqroute_release,
-        kvm_irqroute_scan,
-        kvm_irqroute_scan_result,
-        kvm_irqroute_settled,
-        kvm_irqroute_sint_acked,
-        kvm_irqroute_sint_decide,
-        kvm_irqroute_sint_deliver,
-        kvm_irqroute_sint_setup,
-        kvm_irqroute_update,
+        kvm_irqroute_synic,
         kvm_irqroute_vcpu_view,
-        kvm_irqroute_verify_scan,
-        kvm_irqroute_verify_sint,
         kvm_irqroute_vm,
-        kvm_irqroute_vm_view, //
+        kvm_irqroute_vm_view,
+        KVM_IRQROUTE_ABI, //
     };
 }

@@ -37,12 +37,13 @@ impl Mode {
         }
     }
 
-    /// Returns the mode as KVM knows it.
-    pub(crate) fn as_raw(&self) -> i32 {
-        let mode = match self {
-            Self::C => bindings::kvm_irqroute_mode_KVM_IRQROUTE_C,
-            Self::Rust => bindings::kvm_irqroute_mode_KVM_IRQROUTE_RUST,
-            Self::Verify => bindings::kvm_irqroute_mode_KVM_IRQROUTE_VERIFY,
+    /// Returns the mode as KVM knows it, with what it leaves to a VM with `parity`.
+    pub(crate) fn as_raw(&self, parity: Parity) -> i32 {
+        let mode = match (self, parity) {
+            (Self::C, _) => bindings::kvm_irqroute_mode_KVM_IRQROUTE_C,
+            (Self::Verify, _) => bindings::kvm_irqroute_mode_KVM_IRQROUTE_VERIFY,
+            (Self::Rust, Parity::Off) => bindings::kvm_irqroute_mode_KVM_IRQROUTE_RUST,
+            (Self::Rust, Parity::On) => bindings::kvm_irqroute_mode_KVM_IRQROUTE_PARITY,
         };
 
         mode as i32

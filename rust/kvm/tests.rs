@@ -12,11 +12,8 @@ mod suite {
         fake,
         host::Host,
         index::Index,
-        locks::{
-            IrqLock,
-            IrqSrcu, //
-        },
         params::Mode,
+        srcu::IrqSrcu,
         stats::Stats,
         vm::Vm, //
     };
@@ -61,13 +58,8 @@ mod suite {
         KBox::pin_init(Vm::new(host, mode, parity, Stats::unlisted()?), GFP_KERNEL)
     }
 
-    fn irq_lock() -> IrqLock<'static> {
-        // SAFETY: The fake KVM has no table that the lock would protect, and its state is atomic.
-        unsafe { IrqLock::held() }
-    }
-
-    fn irq_srcu() -> IrqSrcu<'static> {
-        // SAFETY: The fake KVM frees nothing that `irq_srcu` would keep.
+    fn irq_srcu() -> IrqSrcu {
+        // SAFETY: The fake KVM has nothing that `irq_srcu` would protect.
         unsafe { IrqSrcu::held() }
     }
 
@@ -123,9 +115,6 @@ mod suite {
         view.broadcast_quirk = 0;
         assert_eq!(view.x2apic_api().format, MsiFormat::X2Apic);
         assert_eq!(view.x2apic_api().quirk, BroadcastQuirk::Off);
-
-        view.split = 0;
-        assert_eq!(view.reserved_pins(), ReservedPins(0));
     }
 
     #[test]
@@ -133,7 +122,6 @@ mod suite {
         let mut view = fake::xapic(9, Some(0x41));
         view.pending_eoi[7] |= 1 << 31;
         view.level_triggered[1] = 1 << 1;
-        view.reported[3] = 1 << 63;
 
         let mut pending = VectorSet::EMPTY;
         pending.insert(0x41);
@@ -143,10 +131,6 @@ mod suite {
         let mut level_triggered = VectorSet::EMPTY;
         level_triggered.insert(0x21);
         assert_eq!(view.level_triggered(), level_triggered);
-
-        let mut reported = VectorSet::EMPTY;
-        reported.insert(0xff);
-        assert_eq!(view.reported(), reported);
         assert_eq!(
             view.apic.id(),
             ApicId::XApic {
@@ -167,21 +151,6 @@ mod suite {
                 ldr: 0x0012_0008,
             }
         );
-    }
-
-    #[test]
-    fn result_of_a_scan() {
-        let mut scan = Scan::default();
-        let raw = bindings::kvm_irqroute_scan_result::from(scan);
-        assert_eq!(raw.highest_stale, -1);
-        assert_eq!(Scan::from(&raw), scan);
-
-        scan.handled.insert(0xff);
-        scan.highest_stale = Some(0xff);
-        let raw = bindings::kvm_irqroute_scan_result::from(scan);
-        assert_eq!(raw.handled, [0, 0, 0, 1 << 63]);
-        assert_eq!(raw.highest_stale, 0xff);
-        assert_eq!(Scan::from(&raw), scan);
     }
 
     #[test]
@@ -224,29 +193,35 @@ mod suite {
         Ok(())
     }
 
-    #[test]
-    fn update_with_parity() -> Result {
-        fake::reset(0x60);
-        let vm = vm(Mode::Rust, Parity::On)?;
-        let index = index(&[
-            fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41),
-            fake::sint_route(9, 0, 2),
-            fake::sint_route(8, 0, 2),
-            fake::sint_route(10, 1, 2),
-            fake::sint_route(11, 0, 16),
-        ])?;
+    /// Sets a table in place of that with the index `old`, and tells how often the vCPU was asked to
+    /// scan before and after.
+    fn set(
+        vm: &Vm,
+        old: &Option<Arc<Index>>,
+        routes: &[bindings::kvm_irq_routing_entry],
+    ) -> Result<(Option<Arc<Index>>, u32, u32)> {
+        fake::STATE.requests.store(0, Relaxed);
+        let new = vm.begin_update(&fake::split_vm(), borrow(old), routes)?;
+        let before = fake::STATE.requests.load(Relaxed);
+        vm.end_update();
+        let after = fake::STATE.requests.load(Relaxed).wrapping_sub(before);
 
-        vm.prepare(&fake::split_vm(), None, borrow(&index));
-        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 0);
-        vm.update(&irq_lock(), &fake::split_vm(), index.as_deref());
-        // The highest GSI of those that have both a virtual processor and a SINT.
-        assert_eq!(fake::STATE.sint_gsi.load(Relaxed), 9);
-        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 1);
-        vm.settled(&fake::split_vm());
-        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 1);
-        assert_eq!(fake::STATE.requests_to_one.load(Relaxed), 0);
-        assert_eq!(vm.counters().get(Event::Update), 1);
-        assert_eq!(vm.counters().get(Event::ScanRequest), 1);
+        Ok((new, before, after))
+    }
+
+    #[test]
+    fn update_that_kvm_acts_on() -> Result {
+        for mode in [Mode::Rust, Mode::Verify] {
+            fake::reset(0x60);
+            let vm = vm(mode, Parity::On)?;
+            let route = fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41);
+            let (index, before, after) = set(&vm, &None, &[route, fake::sint_route(9, 0, 2)])?;
+
+            assert!(index.is_some());
+            assert_eq!((before, after), (0, 0));
+            assert_eq!(vm.counters().get(Event::Update), 1);
+            assert_eq!(vm.counters().get(Event::ScanRequest), 0);
+        }
         Ok(())
     }
 
@@ -255,34 +230,34 @@ mod suite {
         fake::reset(0x60);
         let view = fake::split_vm();
         let vm = vm(Mode::Rust, Parity::Off)?;
-        let old = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
-        let new = index(&[
+        let routes = [
             fake::msi_route(0, 0xfee0_0000, LEVEL | 0x42),
             fake::sint_route(9, 0, 2),
-        ])?;
+        ];
+        let old = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
         let vcpu = fake::xapic(0, None);
-        let handled = |index: &Option<Arc<Index>>| vm.scan(index.as_deref(), &vcpu).handled.words();
-        let requests = || fake::STATE.requests_to_one.load(Relaxed);
+        let handled = |index: &Option<Arc<Index>>| {
+            let scan = vm.scan(index.as_deref(), &vcpu, &VectorSet::EMPTY);
+
+            scan.handled.words()
+        };
+        let requests = || fake::STATE.requests.load(Relaxed);
 
         assert_eq!(handled(&old), [0, 1 << 1, 0, 0]);
-        vm.prepare(&view, borrow(&old), borrow(&new));
+        let new = vm.begin_update(&view, borrow(&old), &routes)?;
         assert_eq!(requests(), 1);
         // Whichever table a vCPU finds, it has to know both.
         assert_eq!(handled(&old), [0, 1 << 1 | 1 << 2, 0, 0]);
-        vm.update(&irq_lock(), &view, new.as_deref());
-        assert_eq!(fake::STATE.sint_gsi.load(Relaxed), -1);
-        assert_eq!(requests(), 1);
         assert_eq!(handled(&new), [0, 1 << 1 | 1 << 2, 0, 0]);
-        vm.settled(&view);
+        vm.end_update();
         assert_eq!(requests(), 2);
+        assert_eq!(fake::STATE.kicks.load(Relaxed), 1);
         assert_eq!(handled(&new), [0, 1 << 2, 0, 0]);
 
         // Nothing that a scan would see has changed.
-        vm.prepare(&view, borrow(&new), borrow(&new));
-        vm.update(&irq_lock(), &view, new.as_deref());
-        vm.settled(&view);
-        assert_eq!(requests(), 2);
-        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 0);
+        let (same, before, after) = set(&vm, &new, &routes)?;
+        assert!(same.is_some_and(|same| new.is_some_and(|new| Arc::ptr_eq(&same, &new))));
+        assert_eq!((before, after), (0, 0));
         assert_eq!(vm.counters().get(Event::Update), 2);
         assert_eq!(vm.counters().get(Event::ScanRequest), 2);
         Ok(())
@@ -290,23 +265,19 @@ mod suite {
 
     #[test]
     fn update_that_concerns_another_vcpu() -> Result {
-        let view = fake::split_vm();
         let vm = vm(Mode::Rust, Parity::Off)?;
         let to_0 = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
-        let to_1 = index(&[fake::msi_route(0, 0xfee0_1000, LEVEL | 0x41)])?;
+        let to_1 = [fake::msi_route(0, 0xfee0_1000, LEVEL | 0x41)];
 
         // APIC ID of the vCPU, and how often it is asked before and after: to learn of the route,
         // and to forget about it.
-        for (id, before, after) in [(0, 0, 1), (1, 1, 1), (2, 0, 0)] {
+        for (id, expected) in [(0, (0, 1)), (1, (1, 0)), (2, (0, 0))] {
             fake::reset(0x60);
             fake::STATE.apic_id.store(id, Relaxed);
-            vm.prepare(&view, borrow(&to_0), borrow(&to_1));
-            assert_eq!(fake::STATE.requests_to_one.load(Relaxed), before);
-            vm.settled(&view);
-            assert_eq!(fake::STATE.requests_to_one.load(Relaxed), after);
+            let (_, before, after) = set(&vm, &to_0, &to_1)?;
+            assert_eq!((before, after), expected);
             // What it forgets late does not make it leave the guest.
             assert_eq!(fake::STATE.kicks.load(Relaxed), before);
-            assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 0);
         }
         Ok(())
     }
@@ -317,51 +288,14 @@ mod suite {
         let mut view = fake::split_vm();
         let vm = vm(Mode::Rust, Parity::Off)?;
         let to_256 = index(&[fake::msi_route(0, 0x0000_0100_fee0_0000, LEVEL | 0x41)])?;
-        let to_1 = index(&[fake::msi_route(0, 0xfee0_1000, LEVEL | 0x41)])?;
+        let to_1 = [fake::msi_route(0, 0xfee0_1000, LEVEL | 0x41)];
 
         // By the time of the update, 32-bit destinations are on.
+        fake::STATE.apic_id.store(2, Relaxed);
         view.x2apic_format = 1;
-        vm.prepare(&view, borrow(&to_256), borrow(&to_1));
-        vm.settled(&view);
-        assert_eq!(fake::STATE.requests_to_one.load(Relaxed), 0);
-        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 2);
-        Ok(())
-    }
-
-    #[test]
-    fn update_of_a_full_vm() -> Result {
-        fake::reset(0x60);
-        let vm = vm(Mode::Rust, Parity::On)?;
-        let mut view = fake::split_vm();
-        view.split = 0;
-
-        vm.update(&irq_lock(), &view, None);
-        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 0);
-        assert_eq!(vm.counters().get(Event::ScanRequest), 0);
-        Ok(())
-    }
-
-    #[test]
-    fn update_of_a_verified_vm() -> Result {
-        fake::reset(0x60);
-        let vm = vm(Mode::Verify, Parity::On)?;
-        let index = index(&[fake::sint_route(9, 0, 2)])?;
-
-        vm.update(&irq_lock(), &fake::split_vm(), index.as_deref());
-        // KVM's C does the work.
-        assert_eq!(fake::STATE.sint_gsi.load(Relaxed), -1);
-        assert_eq!(fake::STATE.requests_to_all.load(Relaxed), 0);
-        assert_eq!(vm.counters().get(Event::Update), 1);
-        Ok(())
-    }
-
-    #[test]
-    fn x2apic_api_that_changes() -> Result {
-        for (parity, requests) in [(Parity::Off, 1), (Parity::On, 0)] {
-            fake::reset(0x60);
-            vm(Mode::Rust, parity)?.reading_changed(&fake::split_vm());
-            assert_eq!(fake::STATE.requests_to_all.load(Relaxed), requests);
-        }
+        vm.begin_update(&view, borrow(&to_256), &to_1)?;
+        vm.end_update();
+        assert_eq!(fake::STATE.requests.load(Relaxed), 2);
         Ok(())
     }
 
@@ -371,7 +305,8 @@ mod suite {
             fake::reset(0x60);
             fake::STATE.vp_index.store(7, Relaxed);
             let vm = vm(Mode::Rust, parity)?;
-            vm.build_index(&fake::split_vm(), None, &[fake::sint_route(9, 7, 2)])?;
+            vm.begin_update(&fake::split_vm(), None, &[fake::sint_route(9, 7, 2)])?;
+            vm.end_update();
 
             // Nothing is known of it yet.
             assert_eq!(vm.deliver_sint(7, 2, true), Ok(1));
@@ -418,17 +353,17 @@ mod suite {
             fake::sint_route(6, 0, 3),
         ])?;
 
-        // What a table has set last counts for KVM's C, and what the table says otherwise.
-        for (parity, last, acked, acks) in [
-            (Parity::On, Some(0), 0, 1),
-            (Parity::On, None, -1, 0),
-            (Parity::Off, Some(0), 9, 2),
-            (Parity::Off, None, 9, 2),
+        fake::reset(0x60);
+        let vm = vm(Mode::Rust, Parity::Off)?;
+        for (vp_index, sint, acked, acks) in [
+            (0, 2, 9, 2),
+            (1, 2, 7, 3),
+            (0, 3, 6, 4),
+            (1, 3, 6, 4),
+            (0, 16, 6, 4),
+            (u32::MAX, u32::MAX, 6, 4),
         ] {
-            fake::reset(0x60);
-            let vm = vm(Mode::Rust, parity)?;
-
-            vm.ack_sint(&irq_srcu(), index.as_deref(), 0, 2, last);
+            vm.ack_sint(&irq_srcu(), index.as_deref(), vp_index, sint);
             assert_eq!(fake::STATE.acked.load(Relaxed), acked);
             assert_eq!(fake::STATE.acks.load(Relaxed), acks);
             assert_eq!(vm.counters().get(Event::SintAck), u64::from(acks));
@@ -454,11 +389,7 @@ mod suite {
         assert_eq!(vm.counters().get(Event::Difference), 2);
 
         // What is checked is not done.
-        vm.ack_sint(&irq_srcu(), None, 0, 2, Some(9));
-        vm.ack_sint(&irq_srcu(), None, 0, 2, None);
         assert_eq!(fake::STATE.delivered.load(Relaxed), -1);
-        assert_eq!(fake::STATE.acked.load(Relaxed), -1);
-        assert_eq!(vm.counters().get(Event::SintAck), 1);
         Ok(())
     }
 
@@ -501,14 +432,29 @@ mod suite {
 
     #[test]
     fn modes_of_kvm() {
-        assert_eq!(Mode::C.as_raw(), 0);
-        assert_eq!(
-            Mode::Rust.as_raw(),
-            bindings::kvm_irqroute_mode_KVM_IRQROUTE_RUST as i32
-        );
-        assert_eq!(
-            Mode::Verify.as_raw(),
-            bindings::kvm_irqroute_mode_KVM_IRQROUTE_VERIFY as i32
-        );
+        for (mode, parity, raw) in [
+            (
+                Mode::C,
+                Parity::Off,
+                bindings::kvm_irqroute_mode_KVM_IRQROUTE_C,
+            ),
+            (
+                Mode::Verify,
+                Parity::On,
+                bindings::kvm_irqroute_mode_KVM_IRQROUTE_VERIFY,
+            ),
+            (
+                Mode::Rust,
+                Parity::Off,
+                bindings::kvm_irqroute_mode_KVM_IRQROUTE_RUST,
+            ),
+            (
+                Mode::Rust,
+                Parity::On,
+                bindings::kvm_irqroute_mode_KVM_IRQROUTE_PARITY,
+            ),
+        ] {
+            assert_eq!(mode.as_raw(parity), raw as i32);
+        }
     }
 }

@@ -19,7 +19,6 @@ use crate::routing::{
         ReservedPins,
         Route, //
     },
-    scan::Scan,
     sint::SintRoute,
     vector::VectorSet, //
 };
@@ -27,16 +26,7 @@ use crate::routing::{
 impl bindings::kvm_irqroute_vm_view {
     /// Returns the pins of the userspace I/O APIC. Without a split irqchip there are none.
     pub(crate) fn reserved_pins(&self) -> ReservedPins {
-        ReservedPins(if self.is_split() {
-            self.nr_reserved_pins
-        } else {
-            0
-        })
-    }
-
-    /// Returns whether local APICs are in KVM and the I/O APIC is in userspace.
-    pub(crate) fn is_split(&self) -> bool {
-        self.split != 0
+        ReservedPins(self.nr_reserved_pins)
     }
 
     /// Returns the settings of KVM_CAP_X2APIC_API.
@@ -91,33 +81,6 @@ impl bindings::kvm_irqroute_vcpu_view {
     #[inline]
     pub(crate) fn level_triggered(&self) -> VectorSet {
         VectorSet::from_registers(&self.level_triggered)
-    }
-
-    /// Returns the vectors whose EOI the vCPU had to report so far.
-    #[inline]
-    pub(crate) fn reported(&self) -> VectorSet {
-        VectorSet::from_words(self.reported)
-    }
-}
-
-const NOT_STALE: i32 = -1;
-
-impl From<Scan> for bindings::kvm_irqroute_scan_result {
-    fn from(scan: Scan) -> Self {
-        Self {
-            handled: scan.handled.words(),
-            highest_stale: scan.highest_stale.map_or(NOT_STALE, i32::from),
-            pad: 0,
-        }
-    }
-}
-
-impl From<&bindings::kvm_irqroute_scan_result> for Scan {
-    fn from(result: &bindings::kvm_irqroute_scan_result) -> Self {
-        Self {
-            handled: VectorSet::from_words(result.handled),
-            highest_stale: u8::try_from(result.highest_stale).ok(),
-        }
     }
 }
 

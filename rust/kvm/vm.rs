@@ -21,11 +21,8 @@ use super::{
         LevelRoutes,
         Slots, //
     },
-    locks::{
-        IrqLock,
-        IrqSrcu, //
-    },
     params::Mode,
+    srcu::IrqSrcu,
     stats::Stats,
     vp_index_cache::VpIndexCache, //
 };
@@ -46,11 +43,10 @@ use crate::routing::{
         SintRoute, //
     },
     update::{
-        after_publication,
-        after_x2apic_api_changed,
         Changes,
         ScanRequest, //
     },
+    vector::VectorSet,
     verify::{
         scan_agrees,
         sint_agrees, //
@@ -124,8 +120,8 @@ impl Vm {
 
         let cached = self.vp_index_cache.get(vp_index);
         let found = self.host.read_synic(vp_index, sint, cached);
-        if let Some(vcpu_index) = found.vcpu_index.filter(|index| *index != cached) {
-            self.vp_index_cache.set(vp_index, vcpu_index);
+        if found.vcpu_index != cached {
+            self.vp_index_cache.set(vp_index, found.vcpu_index);
         }
         found
     }
@@ -133,7 +129,7 @@ impl Vm {
     fn request(&self, urgency: Urgency, request: ScanRequest<'_, Slots>) {
         let asked = match request {
             ScanRequest::None => return,
-            ScanRequest::All => self.host.request_scan_of_all(),
+            ScanRequest::All => self.host.request_scan(urgency, |_| true),
             ScanRequest::Of(added) => self
                 .host
                 .request_scan(urgency, |apic| added.reach(&apic.id())),
@@ -142,87 +138,60 @@ impl Vm {
         self.stats.add(Event::ScanRequest, u64::from(asked));
     }
 
-    /// Makes the index of a routing table, given that of the current one. Process context.
-    pub(crate) fn build_index(
+    /// Makes the index of a routing table that is about to be published in place of that with the
+    /// index `old`, and lets scans cover both of them. Process context.
+    pub(crate) fn begin_update(
         &self,
         view: &bindings::kvm_irqroute_vm_view,
         old: Option<ArcBorrow<'_, Index>>,
         routes: &[bindings::kvm_irq_routing_entry],
     ) -> Result<Option<Arc<Index>>> {
-        let (pins, format) = (view.reserved_pins(), view.x2apic_api().format);
-        let index = Index::new(old, routes, pins, self.parity, format)?;
+        let (pins, api) = (view.reserved_pins(), view.x2apic_api());
+        let new = Index::new(old, routes, pins, self.parity, api.format)?;
 
-        if self.parity == Parity::Off && !sints(index.as_deref()).is_empty() {
+        // With parity, KVM acts on the update.
+        if self.parity == Parity::On {
+            return Ok(new);
+        }
+        if !sints(new.as_deref()).is_empty() {
             self.vp_index_cache.prepare()?;
         }
-        Ok(index)
+        self.begin_grace_period(api, old, &new);
+        Ok(new)
     }
 
-    /// Gets ready for a table to be published in place of another. Process context.
-    pub(crate) fn prepare(
+    fn begin_grace_period(
         &self,
-        view: &bindings::kvm_irqroute_vm_view,
+        api: X2ApicApi,
         old: Option<ArcBorrow<'_, Index>>,
-        new: Option<ArcBorrow<'_, Index>>,
+        new: &Option<Arc<Index>>,
     ) {
-        let api = view.x2apic_api();
         let old_routes = level_routes(old.as_deref());
         let new_routes = level_routes(new.as_deref());
 
-        if self.parity == Parity::On || is_same(old_routes, new_routes) {
+        if is_same(old_routes, new_routes) {
             return;
         }
 
-        let changes = Changes::between(old_routes, new_routes, api.format);
+        let changes = Changes::between(old_routes, new_routes, api);
         if changes.is_none() {
             return;
         }
 
         self.grace_period.begin(Tables {
             old: old.map(Arc::from),
-            new: new.map(Arc::from),
+            new: new.clone(),
             changes,
         });
-        let request = changes.before_publication(old_routes, new_routes, api);
+        let request = changes.before_publication(old_routes, new_routes);
         self.request(Urgency::Now, request);
-    }
-
-    /// Lets the SINTs know which GSI each reports to.
-    fn apply_sints(&self, lock: &IrqLock<'_>, index: Option<&Index>) {
-        for route in sints(index) {
-            if let Some(sint) = Sint::new(route.sint) {
-                if let Some(vp) = self.find(route.vp_index, sint).vp {
-                    self.host.set_sint_gsi(lock, vp, sint, route.gsi);
-                }
-            }
-        }
-    }
-
-    /// Acts on a table that was just published, with the given index. In mode `verify` KVM's C
-    /// does.
-    pub(crate) fn update(
-        &self,
-        lock: &IrqLock<'_>,
-        view: &bindings::kvm_irqroute_vm_view,
-        index: Option<&Index>,
-    ) {
-        self.stats.count(Event::Update);
-        if self.mode != Mode::Rust {
-            return;
-        }
-
-        if self.parity == Parity::On {
-            self.apply_sints(lock, index);
-        }
-        self.request(
-            Urgency::Now,
-            after_publication(self.parity, view.is_split()),
-        );
     }
 
     /// Ends the grace period of the table before the current one: no interrupt is in flight by it
     /// any more. Process context.
-    pub(crate) fn settled(&self, view: &bindings::kvm_irqroute_vm_view) {
+    pub(crate) fn end_update(&self) {
+        self.stats.count(Event::Update);
+
         let Some(tables) = self.grace_period.end() else {
             return;
         };
@@ -232,25 +201,16 @@ impl Vm {
         );
 
         // What a vCPU does not forget at once costs it an exit, and then it scans anyway.
-        let request = tables
-            .changes
-            .after_grace_period(old, new, view.x2apic_api());
+        let request = tables.changes.after_grace_period(old, new);
         self.request(Urgency::BeforeNextEntry, request);
     }
 
-    /// Acts on a change of the settings of KVM_CAP_X2APIC_API. Process context.
-    pub(crate) fn reading_changed(&self, view: &bindings::kvm_irqroute_vm_view) {
-        self.request(
-            Urgency::Now,
-            after_x2apic_api_changed(self.parity, view.is_split()),
-        );
-    }
-
-    /// Scans the routes for a vCPU.
+    /// Scans the routes for a vCPU that had to report the EOIs of the vectors in `reported` so far.
     pub(crate) fn scan(
         &self,
         index: Option<&Index>,
         vcpu: &bindings::kvm_irqroute_vcpu_view,
+        reported: &VectorSet,
     ) -> Scan {
         self.stats.count(Event::Scan);
 
@@ -266,7 +226,7 @@ impl Vm {
             .with_owed(&owed(
                 self.parity,
                 &apic.pending_eoi,
-                &vcpu.reported(),
+                reported,
                 &vcpu.level_triggered(),
             ))
     }
@@ -285,7 +245,8 @@ impl Vm {
             return;
         }
 
-        let rust = self.scan(index, before);
+        // With parity, what was reported so far does not matter.
+        let rust = self.scan(index, before, &VectorSet::EMPTY);
         let latest = scan_of(index, after.vm.x2apic_api(), &after.apic());
         if scan_agrees(c, &rust, &latest) {
             return;
@@ -300,11 +261,6 @@ impl Vm {
                 rust
             );
         }
-    }
-
-    /// Takes note of a SINT route for a table that is being set up. Process context.
-    pub(crate) fn setup_sint(&self) {
-        self.stats.count(Event::SintSetup);
     }
 
     fn decide_sint(
@@ -362,41 +318,23 @@ impl Vm {
         }
     }
 
-    fn notify(&self, srcu: &IrqSrcu<'_>, gsi: i32) {
-        self.stats.count(Event::SintAck);
-        self.host.notify_acked_gsi(srcu, gsi);
-    }
-
     /// Reports the EOI or EOM of a SINT of the virtual processor `vp_index` to the GSIs that are
-    /// routed to it. KVM's C reports to `last` alone: the highest of those that had the SINT when a
-    /// table was last set. In mode `verify` it does.
+    /// routed to it. Process context.
     pub(crate) fn ack_sint(
         &self,
-        srcu: &IrqSrcu<'_>,
+        srcu: &IrqSrcu,
         index: Option<&Index>,
         vp_index: u32,
         number: u32,
-        last: Option<u32>,
     ) {
-        let last = last.and_then(|gsi| i32::try_from(gsi).ok());
+        let Some(sint) = Sint::new(number) else {
+            return;
+        };
 
-        match (self.mode, self.parity) {
-            (Mode::Rust, Parity::Off) => {
-                if let Some(sint) = Sint::new(number) {
-                    sint::gsis(sints(index), vp_index, sint)
-                        .filter_map(|gsi| i32::try_from(gsi).ok())
-                        .for_each(|gsi| self.notify(srcu, gsi));
-                }
-            }
-            (Mode::Rust, Parity::On) => {
-                if let Some(gsi) = last {
-                    self.notify(srcu, gsi);
-                }
-            }
-            (Mode::Verify | Mode::C, _) => {
-                if last.is_some() {
-                    self.stats.count(Event::SintAck);
-                }
+        for gsi in sint::gsis(sints(index), vp_index, sint) {
+            if let Ok(gsi) = i32::try_from(gsi) {
+                self.stats.count(Event::SintAck);
+                self.host.notify_acked_gsi(srcu, gsi);
             }
         }
     }

@@ -7,8 +7,7 @@ use super::{
     dest_map::{DestMap, List, Slot},
     destination::DestKey,
     level_routes::LevelRoutes,
-    msi::{Msi, MsiFormat},
-    Parity,
+    msi::Msi,
 };
 
 /// Which vCPUs have to scan the routes again before they next enter the guest.
@@ -20,24 +19,6 @@ pub(crate) enum ScanRequest<'a, S> {
     All,
     /// Those with a key to which one table sends vectors that another one does not.
     Of(AddedVectors<'a, S>),
-}
-
-/// Tells who has to scan right after a table was published. With [`Parity::Off`] all is done
-/// before and after, see [`Changes`].
-pub(crate) fn after_publication<S>(parity: Parity, split: bool) -> ScanRequest<'static, S> {
-    match parity {
-        Parity::On if split => ScanRequest::All,
-        Parity::On | Parity::Off => ScanRequest::None,
-    }
-}
-
-/// Tells who has to scan after the settings of KVM_CAP_X2APIC_API, and with them the destinations
-/// of all routes, have changed. KVM's C goes on with what was found before.
-pub(crate) fn after_x2apic_api_changed<S>(parity: Parity, split: bool) -> ScanRequest<'static, S> {
-    match parity {
-        Parity::Off if split => ScanRequest::All,
-        Parity::On | Parity::Off => ScanRequest::None,
-    }
 }
 
 /// Keys to which one table sends vectors that another one does not. They are known one by one if
@@ -117,16 +98,17 @@ pub(crate) struct Changes {
     gained: Keys,
     lost: Keys,
     /// How destinations were decoded to find out, unless a table has no map for this format.
-    format: Option<MsiFormat>,
+    api: Option<X2ApicApi>,
 }
 
 impl Changes {
-    /// Compares two tables, whose destinations are decoded in `format`.
+    /// Compares two tables, whose destinations are decoded as `api` says.
     pub(crate) fn between<M: List<Msi>, S: List<Slot>>(
         old: Option<&LevelRoutes<M, S>>,
         new: Option<&LevelRoutes<M, S>>,
-        format: MsiFormat,
+        api: X2ApicApi,
     ) -> Self {
+        let format = api.format;
         let comparable = [old, new]
             .into_iter()
             .flatten()
@@ -137,13 +119,13 @@ impl Changes {
         Self {
             gained: Keys::new(new, old),
             lost: Keys::new(old, new),
-            format: comparable.then_some(format),
+            api: comparable.then_some(api),
         }
     }
 
     /// Tells whether nothing changes for anyone.
     pub(crate) fn is_none(&self) -> bool {
-        self.format.is_some() && self.gained.nr == 0 && self.lost.nr == 0
+        self.api.is_some() && self.gained.nr == 0 && self.lost.nr == 0
     }
 
     /// Tells who has to scan both tables before `new` is published in place of `old`.
@@ -151,9 +133,8 @@ impl Changes {
         &'a self,
         old: Option<&'a LevelRoutes<M, S>>,
         new: Option<&'a LevelRoutes<M, S>>,
-        api: X2ApicApi,
     ) -> ScanRequest<'a, S> {
-        self.request(&self.gained, new, old, api)
+        self.request(&self.gained, new, old)
     }
 
     /// Tells who has to scan `new` alone when no interrupt is in flight by `old`.
@@ -161,9 +142,8 @@ impl Changes {
         &'a self,
         old: Option<&'a LevelRoutes<M, S>>,
         new: Option<&'a LevelRoutes<M, S>>,
-        api: X2ApicApi,
     ) -> ScanRequest<'a, S> {
-        self.request(&self.lost, old, new, api)
+        self.request(&self.lost, old, new)
     }
 
     /// Returns a request to those with one of `keys`, to which `routes` send more than `other`.
@@ -172,21 +152,19 @@ impl Changes {
         keys: &'a Keys,
         routes: Option<&'a LevelRoutes<M, S>>,
         other: Option<&'a LevelRoutes<M, S>>,
-        api: X2ApicApi,
     ) -> ScanRequest<'a, S> {
-        let X2ApicApi { format, quirk } = api;
+        let Some(api) = self.api else {
+            return ScanRequest::All;
+        };
 
-        if self.format != Some(format) {
-            ScanRequest::All
-        } else if keys.nr == 0 {
-            ScanRequest::None
-        } else {
-            ScanRequest::Of(AddedVectors {
-                keys,
-                map: routes.and_then(|routes| routes.dest_map(format)),
-                other: other.and_then(|other| other.dest_map(format)),
-                quirk,
-            })
+        if keys.nr == 0 {
+            return ScanRequest::None;
         }
+        ScanRequest::Of(AddedVectors {
+            keys,
+            map: routes.and_then(|routes| routes.dest_map(api.format)),
+            other: other.and_then(|other| other.dest_map(api.format)),
+            quirk: api.quirk,
+        })
     }
 }

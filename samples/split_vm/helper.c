@@ -16,7 +16,6 @@ const struct counter_info counter_infos[NR_COUNTERS] = {
 	[COUNTER_UPDATES]	  = { "updates", "routing tables set" },
 	[COUNTER_SCANS]		  = { "scans", "scans of the routes: which EOIs of a vCPU exit?" },
 	[COUNTER_SCAN_REQUESTS]	  = { "scan_requests", "vCPUs asked to scan" },
-	[COUNTER_SINT_SETUPS]	  = { "sint_setups", "SINT routes set up" },
 	[COUNTER_SINT_DELIVERIES] = { "sint_deliveries", "interrupts sent by a SINT route" },
 	[COUNTER_SINT_ACKS]	  = { "sint_acks", "EOIs and EOMs passed back to a GSI" },
 	[COUNTER_DIFFERENCES]	  = { "differences", "results unlike C's, with mode=verify" },

@@ -221,8 +221,7 @@ static int print_table(const struct column *columns, int nr_columns)
 static int check_counters(const struct column *column)
 {
 	static const enum counter must_grow[] = {
-		COUNTER_UPDATES, COUNTER_SCANS, COUNTER_SINT_SETUPS,
-		COUNTER_SINT_DELIVERIES, COUNTER_SINT_ACKS,
+		COUNTER_UPDATES, COUNTER_SCANS, COUNTER_SINT_DELIVERIES, COUNTER_SINT_ACKS,
 	};
 	unsigned long long bound = column->counters[COUNTER_VMS_TOTAL];
 	int nr_bad = 0;
@@ -239,7 +238,9 @@ static int check_counters(const struct column *column)
 		nr_bad++;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(must_grow); i++) {
-		if (column->counters[must_grow[i]])
+		/* KVM itself reports the ends of SINTs when it is only verified. */
+		if (column->counters[must_grow[i]] ||
+		    (must_grow[i] == COUNTER_SINT_ACKS && !strcmp(column->mode, "verify")))
 			continue;
 		printf("BAD: the helper counted no %s.\n", counter_infos[must_grow[i]].name);
 		nr_bad++;
