@@ -45,7 +45,7 @@ impl<S: List<Slot>> DestMap<S> {
     const MIN_SLOTS: usize = 4;
 
     /// Returns the number of the slot with `key`, or as an error that of the empty slot where it
-    /// belongs, if there are slots.
+    /// belongs. If there are no slots, that one is not there either.
     #[inline]
     fn find(slots: &[Slot], mask: usize, key: DestKey) -> Result<usize, usize> {
         let mut number = key.hash() & mask;
@@ -74,10 +74,11 @@ impl<S: List<Slot>> DestMap<S> {
         }
         self.mask = nr_slots.wrapping_sub(1);
 
-        // Slots are visited in the order in which keys pass them, beginning behind an empty one.
-        // Modulo the old number of slots, a key passes the same ones as before, which have been
-        // visited: no key that it passes is moved any more. It comes no further than before, as
-        // its old slot is empty now.
+        // A key must not pass one that is moved later: that would leave an empty slot where a
+        // search for it ends. So slots are visited in the order in which keys pass them, beginning
+        // behind an empty one. Modulo the old number of slots, a key passes the same ones as
+        // before, which have all been visited, and it comes no further than before, as its old slot
+        // is empty now.
         let slots = &mut *self.slots;
         let empty = slots.iter().position(|slot| slot.key.is_none());
         let first = empty.map_or(0, |empty| empty.wrapping_add(1));

@@ -39,7 +39,7 @@ impl SintRegister {
 
 /// A KVM_IRQ_ROUTING_HV_SINT route.
 ///
-/// In order, those of a SINT are together.
+/// The order is that of the fields, so that those of a SINT are together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SintRoute {
     /// The VP index of the virtual processor.
