@@ -9,7 +9,10 @@
 
 use crate::{
     kvm::{
-        host::Host,
+        host::{
+            Host,
+            ThisVcpu, //
+        },
         index::Index,
         params::{
             self,
@@ -70,6 +73,14 @@ const SIZES: usize = size_of::<kvm_irqroute_hooks>()
     + size_of::<kvm_irqroute_synic>()
     + size_of::<kvm_irq_routing_entry>();
 
+// Several threads use them at the same time, through raw pointers, which do not ask for it.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+
+    shared::<Vm>();
+    shared::<Index>();
+};
+
 // `debugfs.c` calls it by the type that `helpers.h` declares: both branches have the same.
 const _: () = {
     if true {
@@ -91,7 +102,7 @@ unsafe fn borrow_vm<'a>(vm: *mut kvm_irqroute_vm) -> &'a Vm {
     unsafe { <Pin<KBox<Vm>>>::borrow(vm.cast()) }.get_ref()
 }
 
-/// Borrows an index that is not in use by readers of its table only, nothing if it is null.
+/// Borrows an index as a reference that can be cloned, nothing if it is null.
 ///
 /// # Safety
 ///
@@ -259,26 +270,29 @@ const NO_VECTOR: c_int = -1;
 ///
 /// # Safety
 ///
-/// `vm` must be bound and its `irq_srcu` held, `index` null or valid, `vcpu` valid for reads and
-/// `handled` for reads and writes of four words.
+/// `vm` must be bound and its `irq_srcu` held, `index` null or valid, `vcpu` one of its vCPUs, with
+/// its mutex held, and `handled` valid for reads and writes of four words.
 unsafe extern "C" fn scan(
     vm: *mut kvm_irqroute_vm,
     index: *const kvm_irqroute_index,
-    vcpu: *const kvm_irqroute_vcpu_view,
+    vcpu: *mut kvm_vcpu,
     handled: *mut u64,
 ) -> c_int {
-    // SAFETY: The caller is in the section during the call, in which `srcu` is dropped.
-    let srcu = unsafe { IrqSrcu::held() };
-    // SAFETY: The caller has found the table in the section.
-    let index = unsafe { srcu.index(index) };
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
-    // SAFETY: `vcpu` is valid for the call. It is on the stack of the caller, who waits, so that no
-    // one writes it. `handled` belongs to the vCPU, whose mutex the caller holds, and four words of it
-    // have the layout of the array.
-    let (vcpu, handled) = unsafe { (&*vcpu, &mut *handled.cast::<[u64; 4]>()) };
+    // SAFETY: The caller is in the section during the call, in which `srcu` is dropped.
+    let srcu = unsafe { IrqSrcu::held(vm.host()) };
+    // SAFETY: The caller has found the table in the section.
+    let index = unsafe { srcu.index(index) };
+    // SAFETY: The caller is the thread that runs the vCPU, and holds its mutex.
+    let Some(vcpu) = (unsafe { ThisVcpu::new(vcpu) }) else {
+        return NO_VECTOR;
+    };
+    // SAFETY: `handled` belongs to the vCPU, whose mutex the caller holds, and four words of it have
+    // the layout of the array.
+    let handled = unsafe { &mut *handled.cast::<[u64; 4]>() };
 
-    let scan = vm.scan(index, vcpu, &VectorSet::from_words(*handled));
+    let scan = vm.scan(index, &vcpu, &VectorSet::from_words(*handled));
     *handled = scan.handled.words();
     scan.highest_stale.map_or(NO_VECTOR, c_int::from)
 }
@@ -325,12 +339,12 @@ unsafe extern "C" fn ack_sint(
     vp_index: u32,
     sint: u32,
 ) {
-    // SAFETY: The caller is in the section during the call, in which `srcu` is dropped.
-    let srcu = unsafe { IrqSrcu::held() };
-    // SAFETY: The caller has found the table in the section.
-    let index = unsafe { srcu.index(index) };
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
+    // SAFETY: The caller is in the section during the call, in which `srcu` is dropped.
+    let srcu = unsafe { IrqSrcu::held(vm.host()) };
+    // SAFETY: The caller has found the table in the section.
+    let index = unsafe { srcu.index(index) };
 
     vm.ack_sint(&srcu, index, vp_index, sint);
 }
@@ -374,12 +388,12 @@ unsafe extern "C" fn verify_scan(
     handled: *const u64,
     highest_stale: c_int,
 ) {
-    // SAFETY: The caller is in the section during the call, in which `srcu` is dropped.
-    let srcu = unsafe { IrqSrcu::held() };
-    // SAFETY: The caller has found the table in the section.
-    let index = unsafe { srcu.index(index) };
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
+    // SAFETY: The caller is in the section during the call, in which `srcu` is dropped.
+    let srcu = unsafe { IrqSrcu::held(vm.host()) };
+    // SAFETY: The caller has found the table in the section.
+    let index = unsafe { srcu.index(index) };
     // SAFETY: Both views are valid for the call. They are on the stack of the caller, who waits, so
     // that no one writes them. `handled` belongs to the vCPU, whose mutex the caller holds, and four words of it
     // have the layout of the array.
@@ -547,7 +561,7 @@ mod tests {
 
             // SAFETY: The VM is bound and has the index, the other pointers are to locals that no
             // one else uses.
-            let stale = unsafe { scan(vm, index, &vcpu, handled.as_mut_ptr()) };
+            let stale = unsafe { scan(vm, index, fake::vcpu_with(&vcpu), handled.as_mut_ptr()) };
             assert_eq!(handled, [0, 1 << 1 | 1 << 2, 0, 0]);
             assert_eq!(stale, 0x42);
 
@@ -555,12 +569,13 @@ mod tests {
             // level-triggered. A null index is a table without routes.
             let mut level_triggered = vcpu;
             level_triggered.level_triggered = [0, 0, 1 << 2, 0, 0, 0, 0, 0];
-            for (vcpu, reported, expected, highest_stale) in [
+            for (view, reported, expected, highest_stale) in [
                 (&vcpu, [0; 4], [0; 4], -1),
                 (&vcpu, handled, [0, 1 << 2, 0, 0], 0x42),
                 (&level_triggered, [0; 4], [0, 1 << 2, 0, 0], 0x42),
             ] {
                 let mut handled = reported;
+                let vcpu = fake::vcpu_with(view);
                 // SAFETY: As above.
                 let stale = unsafe { scan(vm, ptr::null(), vcpu, handled.as_mut_ptr()) };
                 assert_eq!(handled, expected);

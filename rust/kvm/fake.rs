@@ -2,7 +2,10 @@
 
 //! A KVM with one VM of one vCPU for unit tests. It remembers what it was asked to do.
 
-use super::bindings;
+use super::{
+    bindings,
+    vm::Vm, //
+};
 use core::ptr;
 use kernel::{
     ffi::{
@@ -34,6 +37,8 @@ pub(crate) struct State {
     pub(crate) apic_id: Atomic<u32>,
     /// How often the vCPU was asked to scan.
     pub(crate) requests: Atomic<u32>,
+    /// The address of a VM whose update ends when a vCPU is looked at, 0 if there is none.
+    pub(crate) ends_update: Atomic<usize>,
     /// How often the vCPU had to leave the guest for that.
     pub(crate) kicks: Atomic<u32>,
 }
@@ -52,6 +57,7 @@ pub(crate) static STATE: State = State {
     hint: Atomic::new(0),
     apic_id: Atomic::new(0),
     requests: Atomic::new(0),
+    ends_update: Atomic::new(0),
     kicks: Atomic::new(0),
 };
 
@@ -67,6 +73,7 @@ pub(crate) fn reset(vector: u8) {
     STATE.hint.store(0, Relaxed);
     STATE.apic_id.store(0, Relaxed);
     STATE.requests.store(0, Relaxed);
+    STATE.ends_update.store(0, Relaxed);
     STATE.kicks.store(0, Relaxed);
 }
 
@@ -101,6 +108,29 @@ unsafe extern "C" fn request_scan(
         .kicks
         .fetch_add(u32::from(asked && kick != 0), Relaxed);
     u32::from(asked)
+}
+
+/// A pointer to a vCPU that looks like `view`, which has to outlive what is done with it.
+pub(crate) fn vcpu_with(view: &bindings::kvm_irqroute_vcpu_view) -> *mut bindings::kvm_vcpu {
+    ptr::from_ref(view).cast_mut().cast()
+}
+
+/// # Safety
+///
+/// `vcpu` must come from [`vcpu_with`], and `view` be valid for writes.
+unsafe extern "C" fn view_vcpu(
+    vcpu: *mut bindings::kvm_vcpu,
+    view: *mut bindings::kvm_irqroute_vcpu_view,
+) {
+    // SAFETY: `vcpu` points to a view of a test, which nobody writes. `Host::view_vcpu()` passes a
+    // local that outlives the call, and to which nothing else refers.
+    unsafe { view.write(*vcpu.cast()) }
+
+    let vm: *const Vm = ptr::with_exposed_provenance(STATE.ends_update.load(Relaxed));
+    // SAFETY: The address is 0, or that of the VM whose test this is called in, which shares it.
+    if let Some(vm) = unsafe { vm.as_ref() } {
+        vm.end_update();
+    }
 }
 
 /// # Safety
@@ -146,6 +176,7 @@ unsafe extern "C" fn notify_acked_gsi(_kvm: *mut bindings::kvm, gsi: c_int) {
 /// The functions of the fake KVM.
 pub(crate) static OPS: bindings::kvm_irqroute_ops = bindings::kvm_irqroute_ops {
     request_scan: Some(request_scan),
+    view_vcpu: Some(view_vcpu),
     read_synic: Some(read_synic),
     deliver_sint: Some(deliver_sint),
     notify_acked_gsi: Some(notify_acked_gsi),

@@ -58,19 +58,21 @@ impl GracePeriod {
         self.active.store(true, Release);
     }
 
-    /// Lets scans cover the current table alone. Process context. Returns the tables if the grace
-    /// period had begun.
+    /// Lets scans cover the current table alone. Process context, when no interrupt is in flight by
+    /// the old table. Returns the tables if the grace period had begun.
     pub(crate) fn end(&self) -> Option<Tables> {
         if !self.active.load(Relaxed) {
             return None;
         }
 
-        self.active.store(false, Relaxed);
+        // Who sees this sees all interrupts that were sent by the old table, too.
+        self.active.store(false, Release);
         self.tables.lock().take()
     }
 
     /// Returns the indexes of the tables that scans have to cover, the old one and the new one, if
-    /// there are two. Process context; whoever drops them may sleep.
+    /// there are two. If there are not, interrupts that were sent by an older table than the current
+    /// one are pending or gone by now. Process context; whoever drops them may sleep.
     pub(crate) fn indexes(&self) -> Option<[Option<Arc<Index>>; 2]> {
         if !self.active.load(Acquire) {
             return None;

@@ -2,10 +2,7 @@
 
 //! What the module asks of KVM.
 
-use super::{
-    bindings,
-    srcu::IrqSrcu, //
-};
+use super::bindings;
 use crate::routing::sint::{
     Sint,
     SintRegister,
@@ -23,15 +20,16 @@ use kernel::{
         c_int,
         c_void, //
     },
-    prelude::*, //
+    prelude::*,
+    types::NotThreadSafe, //
 };
 
 /// A VM as KVM knows it, with the functions that KVM offers for it.
 ///
 /// # Invariants
 ///
-/// - `kvm` points to the VM that was passed to `kvm_irqroute_bind()`. KVM keeps it until
-///   `kvm_irqroute_release()` returns.
+/// - `kvm` points to the VM that was passed to `bind()`. KVM keeps it until
+///   `release()` returns.
 /// - `ops` points to a constant of KVM, which stays loaded as long as one of its VMs exists.
 pub(crate) struct Host {
     kvm: NonNull<bindings::kvm>,
@@ -55,6 +53,34 @@ unsafe impl Sync for Host {}
 pub(crate) struct Vp<'a> {
     vcpu: NonNull<bindings::kvm_vcpu>,
     _host: PhantomData<&'a Host>,
+}
+
+/// The vCPU whose own thread is in a hook.
+///
+/// # Invariants
+///
+/// `vcpu` points to a vCPU of the VM that has a local APIC in KVM, and whose mutex the current thread
+/// holds during `'a`.
+pub(crate) struct ThisVcpu<'a> {
+    vcpu: NonNull<bindings::kvm_vcpu>,
+    _call: PhantomData<&'a ()>,
+    _thread: NotThreadSafe,
+}
+
+impl ThisVcpu<'_> {
+    /// Makes the value, or returns nothing if the pointer is null.
+    ///
+    /// # Safety
+    ///
+    /// Unless null, `vcpu` must be as the invariants say, for as long as the value exists.
+    pub(crate) unsafe fn new(vcpu: *mut bindings::kvm_vcpu) -> Option<Self> {
+        // INVARIANT: By the safety requirements.
+        Some(Self {
+            vcpu: NonNull::new(vcpu)?,
+            _call: PhantomData,
+            _thread: NotThreadSafe,
+        })
+    }
 }
 
 /// When a vCPU that is in the guest has to hear of a request.
@@ -81,8 +107,8 @@ impl Host {
     ///
     /// # Safety
     ///
-    /// Unless null, `kvm` and `ops` must be the arguments of a `kvm_irqroute_bind()` that has not
-    /// been undone by `kvm_irqroute_release()` as long as the result exists.
+    /// Unless null, `kvm` and `ops` must be the arguments of a `bind()` that has not
+    /// been undone by `release()` as long as the result exists.
     pub(crate) unsafe fn new(
         kvm: *mut bindings::kvm,
         ops: *const bindings::kvm_irqroute_ops,
@@ -128,14 +154,26 @@ impl Host {
         let kick = c_int::from(urgency == Urgency::Now);
         let data = ptr::from_ref(&wanted).cast_mut().cast();
         match self.ops().request_scan {
-            // SAFETY: By the invariants, `kvm` is valid. KVM looks at vCPUs under RCU and sets
-            // their request bits, which are atomic. It passes `data`, which outlives the call and
+            // SAFETY: By the invariants, `kvm` is valid. KVM looks at vCPUs, which live until after
+            // `release()`, and sets their request bits, which are atomic. It passes `data`, which outlives the call and
             // is only read, to `call()` alone.
             Some(request_scan) => unsafe {
                 request_scan(self.kvm.as_ptr(), kick, Some(call::<F>), data)
             },
             None => 0,
         }
+    }
+
+    /// Looks at a vCPU: what decides how routes decode, and its local APIC. Process context.
+    pub(crate) fn view_vcpu(&self, vcpu: &ThisVcpu<'_>) -> bindings::kvm_irqroute_vcpu_view {
+        let mut view = bindings::kvm_irqroute_vcpu_view::default();
+
+        if let Some(view_vcpu) = self.ops().view_vcpu {
+            // SAFETY: By the invariants of `ThisVcpu`, the vCPU is valid and this thread may look at
+            // it. `view` is a local that nothing else refers to and that outlives the call.
+            unsafe { view_vcpu(vcpu.vcpu.as_ptr(), &mut view) }
+        }
+        view
     }
 
     /// Reads the SynIC of the virtual processor `vp_index` and its register for `sint`. KVM first
@@ -182,12 +220,15 @@ impl Host {
         }
     }
 
-    /// Tells everyone who waits for the end of the interrupt of `gsi`, i.e. its resample irqfds.
-    /// Process context.
-    pub(crate) fn notify_acked_gsi(&self, _: &IrqSrcu, gsi: i32) {
+    /// Tells everyone who waits for the end of the interrupt of `gsi`. Process context.
+    ///
+    /// # Safety
+    ///
+    /// The caller must be in a read-side critical section of the VM's `irq_srcu`.
+    pub(super) unsafe fn notify_acked_gsi(&self, gsi: i32) {
         if let Some(notify_acked_gsi) = self.ops().notify_acked_gsi {
-            // SAFETY: By the invariants, `kvm` is valid. KVM walks a list that `irq_srcu`
-            // protects, which is held.
+            // SAFETY: By the invariants, `kvm` is valid. KVM walks a list that `irq_srcu` protects,
+            // and the caller is in its section.
             unsafe { notify_acked_gsi(self.kvm.as_ptr(), gsi) }
         }
     }

@@ -13,6 +13,7 @@ pub(crate) mod host;
 pub(crate) mod index;
 pub(crate) mod list;
 pub(crate) mod params;
+pub(crate) mod past_vectors;
 pub(crate) mod srcu;
 pub(crate) mod stats;
 pub(crate) mod views;
@@ -35,6 +36,7 @@ pub(crate) mod raw {
         kvm_irqroute_vcpu_view,
         kvm_irqroute_vm,
         kvm_irqroute_vm_view,
+        kvm_vcpu,
         KVM_IRQROUTE_ABI, //
     };
 }

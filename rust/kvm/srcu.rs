@@ -4,6 +4,7 @@
 
 use super::{
     bindings,
+    host::Host,
     index::Index, //
 };
 use kernel::types::NotThreadSafe;
@@ -14,34 +15,47 @@ use kernel::types::NotThreadSafe;
 ///
 /// # Invariants
 ///
-/// The current thread is in such a section as long as the value exists.
-pub(crate) struct IrqSrcu(NotThreadSafe);
+/// The current thread is in such a section of the VM of `host` as long as the value exists.
+pub(crate) struct IrqSrcu<'a> {
+    host: &'a Host,
+    _thread: NotThreadSafe,
+}
 
-impl IrqSrcu {
+impl<'a> IrqSrcu<'a> {
     /// Makes the value.
     ///
     /// # Safety
     ///
-    /// The current thread must be in a read-side critical section of the `irq_srcu` of the VM that
-    /// the value is used for, and stay in it until the value is dropped.
-    pub(crate) unsafe fn held() -> Self {
+    /// The current thread must be in a read-side critical section of the `irq_srcu` of the VM of
+    /// `host`, and stay in it until the value is dropped.
+    pub(crate) unsafe fn held(host: &'a Host) -> Self {
         // INVARIANT: By the safety requirements.
-        Self(NotThreadSafe)
+        Self {
+            host,
+            _thread: NotThreadSafe,
+        }
     }
 
     /// Borrows the index of a table, nothing if it is null.
     ///
     /// # Safety
     ///
-    /// `index` must be null, or that of a table which was found in the section.
+    /// `index` must be null, or that of a table of the VM which was found in the section.
     pub(crate) unsafe fn index(
         &self,
         index: *const bindings::kvm_irqroute_index,
     ) -> Option<&Index> {
         // SAFETY: Unless null, `index` is what `Arc::into_raw()` returned. KVM gives it back after
         // a grace period of `irq_srcu` has passed since its table was replaced, and by the
-        // invariants none passes as long as `self` exists. An index is never written, so that
-        // there is no mutable alias.
+        // invariants none passes as long as `self` exists. An index is never written once it is
+        // made, so that there is no mutable alias.
         unsafe { index.cast::<Index>().as_ref() }
+    }
+
+    /// Tells everyone who waits for the end of the interrupt of `gsi`, i.e. its resample irqfds.
+    /// Process context.
+    pub(crate) fn notify_acked_gsi(&self, gsi: i32) {
+        // SAFETY: By the invariants, the section that protects their list lasts during the call.
+        unsafe { self.host.notify_acked_gsi(gsi) }
     }
 }

@@ -10,7 +10,10 @@ mod suite {
         bindings,
         counters::Event,
         fake,
-        host::Host,
+        host::{
+            Host,
+            ThisVcpu, //
+        },
         index::Index,
         params::Mode,
         srcu::IrqSrcu,
@@ -39,6 +42,7 @@ mod suite {
         vector::VectorSet,
         Parity, //
     };
+    use core::ptr;
     use kernel::{
         prelude::*,
         sync::{
@@ -58,9 +62,16 @@ mod suite {
         KBox::pin_init(Vm::new(host, mode, parity, Stats::unlisted()?), GFP_KERNEL)
     }
 
-    fn irq_srcu() -> IrqSrcu {
-        // SAFETY: The fake KVM has nothing that `irq_srcu` would protect.
-        unsafe { IrqSrcu::held() }
+    /// A scan by a vCPU that looks like `view` and had nothing to report so far.
+    fn scan_of(
+        vm: &Vm,
+        index: &Option<Arc<Index>>,
+        view: &bindings::kvm_irqroute_vcpu_view,
+    ) -> Result<Scan> {
+        // SAFETY: The fake KVM takes the pointer for one to `view`, which outlives the call.
+        let vcpu = unsafe { ThisVcpu::new(fake::vcpu_with(view)) }.ok_or(EINVAL)?;
+
+        Ok(vm.scan(index.as_deref(), &vcpu, &VectorSet::EMPTY))
     }
 
     fn index(routes: &[bindings::kvm_irq_routing_entry]) -> Result<Option<Arc<Index>>> {
@@ -237,9 +248,7 @@ mod suite {
         let old = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
         let vcpu = fake::xapic(0, None);
         let handled = |index: &Option<Arc<Index>>| {
-            let scan = vm.scan(index.as_deref(), &vcpu, &VectorSet::EMPTY);
-
-            scan.handled.words()
+            scan_of(&vm, index, &vcpu).map_or([!0; 4], |scan| scan.handled.words())
         };
         let requests = || fake::STATE.requests.load(Relaxed);
 
@@ -260,6 +269,51 @@ mod suite {
         assert_eq!((before, after), (0, 0));
         assert_eq!(vm.counters().get(Event::Update), 2);
         assert_eq!(vm.counters().get(Event::ScanRequest), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn grace_period_that_ends_during_a_scan() -> Result {
+        fake::reset(0x60);
+        let vm = vm(Mode::Rust, Parity::Off)?;
+        let old = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
+        let new = [fake::msi_route(0, 0xfee0_0000, LEVEL | 0x42)];
+        let new = vm.begin_update(&fake::split_vm(), borrow(&old), &new)?;
+
+        // The last interrupt by the old table may arrive right after the look at the APIC.
+        let end = ptr::from_ref(&*vm).expose_provenance();
+        fake::STATE.ends_update.store(end, Relaxed);
+        let scan = scan_of(&vm, &new, &fake::xapic(0, None))?;
+        assert_eq!(scan.handled.words(), [0, 1 << 1 | 1 << 2, 0, 0]);
+
+        fake::STATE.ends_update.store(0, Relaxed);
+        let scan = scan_of(&vm, &new, &fake::xapic(0, None))?;
+        assert_eq!(scan.handled.words(), [0, 1 << 2, 0, 0]);
+        assert_eq!(vm.counters().get(Event::Update), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn eoi_of_a_route_of_the_past() -> Result {
+        fake::reset(0x60);
+        let vm = vm(Mode::Rust, Parity::Off)?;
+        let (first, ..) = set(&vm, &None, &[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
+        let idle = fake::xapic(0, None);
+        let pending = fake::xapic(0, Some(0x41));
+        let other = fake::xapic(0, Some(0x42));
+
+        // Neither is it known to be level-triggered, nor had this vCPU to report it so far.
+        let (second, ..) = set(&vm, &first, &[])?;
+        for (view, handled, stale) in [
+            (&idle, [0; 4], None),
+            (&pending, [0, 1 << 1, 0, 0], Some(0x41)),
+            (&other, [0; 4], None),
+        ] {
+            let scan = scan_of(&vm, &second, view)?;
+
+            assert_eq!(scan.handled.words(), handled);
+            assert_eq!(scan.highest_stale, stale);
+        }
         Ok(())
     }
 
@@ -363,7 +417,10 @@ mod suite {
             (0, 16, 6, 4),
             (u32::MAX, u32::MAX, 6, 4),
         ] {
-            vm.ack_sint(&irq_srcu(), index.as_deref(), vp_index, sint);
+            // SAFETY: The fake KVM has nothing that `irq_srcu` would protect.
+            let srcu = unsafe { IrqSrcu::held(vm.host()) };
+
+            vm.ack_sint(&srcu, index.as_deref(), vp_index, sint);
             assert_eq!(fake::STATE.acked.load(Relaxed), acked);
             assert_eq!(fake::STATE.acks.load(Relaxed), acks);
             assert_eq!(vm.counters().get(Event::SintAck), u64::from(acks));

@@ -13,6 +13,7 @@ use super::{
         self,
         Found,
         Host,
+        ThisVcpu,
         Urgency,
         Vp, //
     },
@@ -22,6 +23,7 @@ use super::{
         Slots, //
     },
     params::Mode,
+    past_vectors::PastVectors,
     srcu::IrqSrcu,
     stats::Stats,
     vp_index_cache::VpIndexCache, //
@@ -70,6 +72,7 @@ pub(crate) struct Vm {
     parity: Parity,
     stats: Stats,
     vp_index_cache: VpIndexCache,
+    past_vectors: PastVectors,
     #[pin]
     grace_period: GracePeriod,
 }
@@ -102,8 +105,14 @@ impl Vm {
             parity,
             stats,
             vp_index_cache: VpIndexCache::new(),
+            past_vectors: PastVectors::new(),
             grace_period <- GracePeriod::new(),
         })
+    }
+
+    /// Returns what the module may ask of KVM.
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
     }
 
     /// Returns the counters.
@@ -172,6 +181,9 @@ impl Vm {
         if is_same(old_routes, new_routes) {
             return;
         }
+        if let Some(old) = old_routes {
+            self.past_vectors.add(&old.vectors());
+        }
 
         let changes = Changes::between(old_routes, new_routes, api);
         if changes.is_none() {
@@ -209,26 +221,30 @@ impl Vm {
     pub(crate) fn scan(
         &self,
         index: Option<&Index>,
-        vcpu: &bindings::kvm_irqroute_vcpu_view,
+        vcpu: &ThisVcpu<'_>,
         reported: &VectorSet,
     ) -> Scan {
         self.stats.count(Event::Scan);
 
-        let (api, apic) = (vcpu.vm.x2apic_api(), vcpu.apic());
-        let of_both = self.grace_period.indexes().map(|indexes| {
-            let [old, new] = indexes.map(|index| scan_of(index.as_deref(), api, &apic));
+        // Which tables count comes before what is pending: an interrupt that is sent by an old table
+        // after this look at the APIC is sent before the end of the grace period.
+        let both = self.grace_period.indexes();
+        let view = self.host.view_vcpu(vcpu);
+        let (api, apic) = (view.vm.x2apic_api(), view.apic());
+        let found = match &both {
+            Some([old, new]) => {
+                scan_of(old.as_deref(), api, &apic).union(&scan_of(new.as_deref(), api, &apic))
+            }
+            None => scan_of(index, api, &apic),
+        };
 
-            old.union(&new)
-        });
-
-        of_both
-            .unwrap_or_else(|| scan_of(index, api, &apic))
-            .with_owed(&owed(
-                self.parity,
-                &apic.pending_eoi,
-                reported,
-                &vcpu.level_triggered(),
-            ))
+        found.with_owed(&owed(
+            self.parity,
+            &apic.pending_eoi,
+            reported,
+            &view.level_triggered(),
+            &self.past_vectors.get(),
+        ))
     }
 
     /// Checks the result of KVM's own scan for a vCPU that was as in `before` when it began and
@@ -245,8 +261,9 @@ impl Vm {
             return;
         }
 
-        // With parity, what was reported so far does not matter.
-        let rust = self.scan(index, before, &VectorSet::EMPTY);
+        self.stats.count(Event::Scan);
+        // With parity, there is no grace period, and nothing is owed.
+        let rust = scan_of(index, before.vm.x2apic_api(), &before.apic());
         let latest = scan_of(index, after.vm.x2apic_api(), &after.apic());
         if scan_agrees(c, &rust, &latest) {
             return;
@@ -322,7 +339,7 @@ impl Vm {
     /// routed to it. Process context.
     pub(crate) fn ack_sint(
         &self,
-        srcu: &IrqSrcu,
+        srcu: &IrqSrcu<'_>,
         index: Option<&Index>,
         vp_index: u32,
         number: u32,
@@ -334,7 +351,7 @@ impl Vm {
         for gsi in sint::gsis(sints(index), vp_index, sint) {
             if let Ok(gsi) = i32::try_from(gsi) {
                 self.stats.count(Event::SintAck);
-                self.host.notify_acked_gsi(srcu, gsi);
+                srcu.notify_acked_gsi(gsi);
             }
         }
     }
