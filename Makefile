@@ -42,7 +42,7 @@ help:
 	@$(foreach lane,$(LANES),echo '  make check-$(lane)' | \
 		awk '{ printf "%-24s ", $$0 }'; sed -n '4s/^# //p' tools/testing/lanes/$(lane);)
 	@echo '  make fuzz              twin VMs on C and on Rust, random operations for FUZZ_MINUTES='
-	@echo '  make bench             count what routes cost on C and on Rust: table, JSON and chart'
+	@echo '  make bench             count what routes cost, unpatched, on C and on Rust'
 	@echo '  make bench-native      time the decisions alone, on this CPU'
 	@echo '  make rust-analyzer     write rust-project.json: this crate, its bindings, the kernel'"'"'s'
 	@echo '  make docs              build the documentation, in build/Documentation and build/rustdoc'

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What interrupt routes cost, in instructions that the host's kernel and this
- * program execute, with KVM's C and with kvm_irqroute.
+ * program execute, with KVM's C and with kvm_irqroute; without the module, with
+ * KVM's C alone.
  *
  * The VM that this runs in has to have a TSC that counts instructions (QEMU's
- * -icount shift=0).  Each figure is a median, with C and Rust taking turns, so
+ * -icount shift=0).  Each figure is a median, with the sides taking turns, so
  * that the timer tick that some of the rounds catch does not show.
  */
 #include <sched.h>
@@ -87,6 +88,17 @@ static void outrank_others(void)
 	TEST_ASSERT(!sched_setscheduler(0, SCHED_FIFO, &param), "SCHED_FIFO: errno %d", errno);
 }
 
+static void print_medians(const char *name, const char *parameters, const char *unit,
+			  u64 figures[NR_SIDES][NR_ROUNDS + 1])
+{
+	u64 medians[NR_SIDES];
+	enum side side;
+
+	for (side = first_side; side <= last_side; side++)
+		medians[side] = median(figures[side] + 1, NR_ROUNDS);
+	print_figure(name, parameters, unit, medians);
+}
+
 /*
  * Measures @_what, which may use the number of the round and s, the side it is for, in
  * turns.  The first round warms up.
@@ -98,13 +110,12 @@ do {										\
 	u32 round;								\
 										\
 	for (round = 0; round <= NR_ROUNDS; round++) {				\
-		for (s = 0; s < NR_SIDES; s++) {				\
+		for (s = first_side; s <= last_side; s++) {			\
 			settle();						\
 			figures[s][round] = (_what);				\
 		}								\
 	}									\
-	print_figure(_case, _parameters, _unit, median(figures[C] + 1, NR_ROUNDS),	\
-		     median(figures[RUST] + 1, NR_ROUNDS));			\
+	print_medians(_case, _parameters, _unit, figures);			\
 } while (0)
 
 #define COMPARE_COST(_case, _parameters, _what)					\
@@ -184,7 +195,7 @@ static void measure_updates(void)
 	enum side side;
 	int i, j;
 
-	for (side = 0; side < NR_SIDES; side++) {
+	for (side = first_side; side <= last_side; side++) {
 		vms[side] = CREATE_ON(side, create_split(1, NR_PINS));
 		exiting_vcpu_add(vms[side], 0);
 	}
@@ -198,7 +209,7 @@ static void measure_updates(void)
 			pair_free(&pair);
 		}
 	}
-	for (side = 0; side < NR_SIDES; side++)
+	for (side = first_side; side <= last_side; side++)
 		kvm_vm_free(vms[side]);
 }
 
@@ -253,7 +264,7 @@ static void measure_scans(void)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(windows); i++) {
-		for (side = 0; side < NR_SIDES; side++) {
+		for (side = first_side; side <= last_side; side++) {
 			vms[side] = CREATE_ON(side, create_split(2, windows[i]));
 			vcpus[side] = exiting_vcpu_add(vms[side], 0);
 			exiting_vcpu_add(vms[side], 1);
@@ -266,13 +277,13 @@ static void measure_scans(void)
 				"instructions", scan_cost(vms[s], vcpus[s], &pair));
 			pair_free(&pair);
 		}
-		for (side = 0; side < NR_SIDES; side++)
+		for (side = first_side; side <= last_side; side++)
 			kvm_vm_free(vms[side]);
 	}
 }
 
 /*
- * Whether a vCPU was asked to scan shows in its next KVM_RUN, on C and Rust alike:
+ * Whether a vCPU was asked to scan shows in its next KVM_RUN, on any side:
  * it costs more than the one before.  The least that a scan can cost is this.  All
  * else that a KVM_RUN does is the same each time, but for ticks, which only add to it:
  * so the least of some rounds counts.
@@ -280,16 +291,11 @@ static void measure_scans(void)
 #define LEAST_SCAN		32
 #define NR_KICK_ROUNDS		5
 
-struct kicks {
-	u64 update, asked;
-};
-
-static struct kicks measure_kicks_of(struct kvm_vm *vm, struct kvm_vcpu **vcpus, u32 nr,
-				     struct pair *pair)
+static void measure_kicks_of(struct kvm_vm *vm, struct kvm_vcpu **vcpus, u32 nr,
+			     struct pair *pair, u64 *update, u64 *asked)
 {
 	static u64 before[MAX_VCPUS], after[MAX_VCPUS];
 	u64 updates[NR_KICK_ROUNDS];
-	struct kicks kicks = {};
 	u32 i, round;
 
 	memset(before, 0xff, sizeof(before));
@@ -307,10 +313,10 @@ static struct kicks measure_kicks_of(struct kvm_vm *vm, struct kvm_vcpu **vcpus,
 		for (i = 0; i < nr; i++)
 			after[i] = min(after[i], COST_OF(vcpu_run(vcpus[i])));
 	}
-	kicks.update = median(updates, NR_KICK_ROUNDS);
+	*update = median(updates, NR_KICK_ROUNDS);
+	*asked = 0;
 	for (i = 0; i < nr; i++)
-		kicks.asked += after[i] >= before[i] + LEAST_SCAN;
-	return kicks;
+		*asked += after[i] >= before[i] + LEAST_SCAN;
 }
 
 static void measure_kicks(void)
@@ -318,14 +324,14 @@ static void measure_kicks(void)
 	static const u32 crowds[] = { 2, 64, 256, MAX_VCPUS };
 	static const enum change changes[] = { UNCHANGED, EDGE, LEVEL, LEVEL_BROADCAST };
 	static struct kvm_vcpu *vcpus[NR_SIDES][MAX_VCPUS];
-	struct kicks kicks[NR_SIDES];
+	u64 updates[NR_SIDES], asked[NR_SIDES];
 	struct kvm_vm *vms[NR_SIDES];
 	enum side side;
 	u32 i, j, id;
 
 	for (i = 0; i < ARRAY_SIZE(crowds); i++) {
-		fprintf(stderr, "kicks: making %u vCPUs twice\n", crowds[i]);
-		for (side = 0; side < NR_SIDES; side++) {
+		fprintf(stderr, "kicks: making %u vCPUs for each side\n", crowds[i]);
+		for (side = first_side; side <= last_side; side++) {
 			vms[side] = CREATE_ON(side, create_split(crowds[i], NR_PINS));
 			for (id = 0; id < crowds[i]; id++)
 				vcpus[side][id] = exiting_vcpu_add(vms[side], id);
@@ -335,16 +341,14 @@ static void measure_kicks(void)
 			const char *parameters = PARAMETERS("vcpus=%u changed=%s", crowds[i],
 							    change_names[changes[j]]);
 
-			for (side = 0; side < NR_SIDES; side++)
-				kicks[side] = measure_kicks_of(vms[side], vcpus[side], crowds[i],
-							       &pair);
-			print_figure("asked-to-scan", parameters, "vCPUs", kicks[C].asked,
-				     kicks[RUST].asked);
-			print_figure("update-of-crowd", parameters, "instructions",
-				     kicks[C].update, kicks[RUST].update);
+			for (side = first_side; side <= last_side; side++)
+				measure_kicks_of(vms[side], vcpus[side], crowds[i], &pair,
+						 &updates[side], &asked[side]);
+			print_figure("asked-to-scan", parameters, "vCPUs", asked);
+			print_figure("update-of-crowd", parameters, "instructions", updates);
 			pair_free(&pair);
 		}
-		for (side = 0; side < NR_SIDES; side++)
+		for (side = first_side; side <= last_side; side++)
 			kvm_vm_free(vms[side]);
 	}
 }
@@ -432,15 +436,15 @@ static void measure_sints(void)
 			const char *parameters = PARAMETERS("vcpus=%u vp-index=%s", crowds[i],
 							    reversed ? "reversed" : "same");
 
-			fprintf(stderr, "sint: making %u SynICs twice\n", crowds[i]);
-			for (side = 0; side < NR_SIDES; side++)
+			fprintf(stderr, "sint: making %u SynICs for each side\n", crowds[i]);
+			for (side = first_side; side <= last_side; side++)
 				vms[side] = CREATE_ON(side, create_with_synics(crowds[i], reversed,
 									       &targets[side]));
 			COMPARE_COST("sint-update", parameters,
 				     table_set(vms[s], pair.tables[round % 2]));
 			COMPARE("sint-delivery", parameters, "instructions",
 				line_cost(vms[s], &targets[s], NR_PINS));
-			for (side = 0; side < NR_SIDES; side++)
+			for (side = first_side; side <= last_side; side++)
 				kvm_vm_free(vms[side]);
 			pair_free(&pair);
 		}
@@ -471,7 +475,7 @@ static void measure_irqfds(void)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		for (side = 0; side < NR_SIDES; side++) {
+		for (side = first_side; side <= last_side; side++) {
 			struct kvm_irq_routing *table = table_new(1);
 
 			vms[side] = CREATE_ON(side, create_with_synics(2, false, &targets[side]));
@@ -484,7 +488,7 @@ static void measure_irqfds(void)
 		}
 		COMPARE("irqfd", PARAMETERS("route=%s", kinds[i].name), "instructions",
 			irqfd_cost(fds[s], &targets[s]));
-		for (side = 0; side < NR_SIDES; side++) {
+		for (side = first_side; side <= last_side; side++) {
 			kvm_vm_free(vms[side]);
 			close(fds[side]);
 		}
@@ -502,7 +506,7 @@ static void measure_vm_lifetime(void)
 	int fd;
 
 	for (round = 0; round <= NR_ROUNDS; round++) {
-		for (side = 0; side < NR_SIDES; side++) {
+		for (side = first_side; side <= last_side; side++) {
 			struct kvm_enable_cap split = {
 				.cap = KVM_CAP_SPLIT_IRQCHIP,
 				.args[0] = NR_PINS,
@@ -516,10 +520,8 @@ static void measure_vm_lifetime(void)
 			destroy[side][round] = COST_OF(close(fd));
 		}
 	}
-	print_figure("vm-create", "", "instructions", median(create[C] + 1, NR_ROUNDS),
-		     median(create[RUST] + 1, NR_ROUNDS));
-	print_figure("vm-destroy", "", "instructions", median(destroy[C] + 1, NR_ROUNDS),
-		     median(destroy[RUST] + 1, NR_ROUNDS));
+	print_medians("vm-create", "", "instructions", create);
+	print_medians("vm-destroy", "", "instructions", destroy);
 	close(kvm_fd);
 	pair_free(&pair);
 }
@@ -543,7 +545,7 @@ static void measure_memory(void)
 	enum side side;
 	int i;
 
-	for (side = 0; side < NR_SIDES; side++)
+	for (side = first_side; side <= last_side; side++)
 		vms[side] = CREATE_ON(side, create_split(1, NR_PINS));
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct pair pair = pair_new(sizes[i], UNCHANGED);
@@ -552,7 +554,7 @@ static void measure_memory(void)
 			table_bytes(vms[s], pair.tables[0]));
 		pair_free(&pair);
 	}
-	for (side = 0; side < NR_SIDES; side++)
+	for (side = first_side; side <= last_side; side++)
 		kvm_vm_free(vms[side]);
 }
 
@@ -574,12 +576,12 @@ int main(int argc, char *argv[])
 {
 	int i, j;
 
-	TEST_REQUIRE(!access(HELPER_MODE, W_OK));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_VP_INDEX));
 	TEST_REQUIRE(kvm_check_cap(KVM_CAP_MAX_VCPUS) >= MAX_VCPUS);
 
+	find_sides();
 	raise_file_limit();
 	outrank_others();
 	check_clock();

@@ -2,10 +2,13 @@
 /*
  * What an update of edge routes costs those who have nothing to do with it: kicks
  * and exits of vCPUs that are in the guest, and the time that the update waits for them.
+ * Or, if told so, what an update of a level route costs that goes to all of them.
  *
- * Two vCPUs stay in their guest, and a third CPU updates.  vCPUs exit for ticks of the
- * host too, so what they do while nothing is updated is counted next to what they do
- * during updates.
+ * Two vCPUs, or as many as told, stay in their guest, and another CPU updates.  vCPUs
+ * exit for ticks of the host too, so what they do while nothing is updated is counted
+ * next to what they do during updates.
+ *
+ * usage: irq_routing_latency [VCPUS [edge | level-broadcast [TURNS]]]
  */
 #include <pthread.h>
 #include <time.h>
@@ -13,15 +16,18 @@
 #include "sides.h"
 #include "trace.h"
 
-#define NR_VCPUS		2
+#define MAX_VCPUS		16
 #define NR_PINS			24
 #define NR_ROUTES		(NR_PINS + 40)
 
-#define NR_TURNS		10
+#define MAX_TURNS		10
 #define NR_UPDATES		100	/* in a turn */
 
+static u32 nr_vcpus = 2, nr_turns = MAX_TURNS;
+static bool is_broadcast;
+
 static bool guest_stop;
-static bool guest_runs[NR_VCPUS];
+static bool guest_runs[MAX_VCPUS];
 
 static void guest_stays(u32 id)
 {
@@ -45,8 +51,8 @@ static u64 now(void)
 
 struct crowd {
 	struct kvm_vm *vm;
-	struct kvm_vcpu *vcpus[NR_VCPUS];
-	u64 latencies[NR_TURNS * NR_UPDATES];
+	struct kvm_vcpu *vcpus[MAX_VCPUS];
+	u64 latencies[MAX_TURNS * NR_UPDATES];
 	u64 kicks, exits_updating, exits_idle;
 };
 
@@ -56,8 +62,8 @@ static struct crowd *crowd_new(void)
 	u32 id;
 
 	TEST_ASSERT(crowd, "Insufficient memory");
-	crowd->vm = vm_create_split(NR_VCPUS, NR_PINS);
-	for (id = 0; id < NR_VCPUS; id++) {
+	crowd->vm = vm_create_split(nr_vcpus, NR_PINS);
+	for (id = 0; id < nr_vcpus; id++) {
 		crowd->vcpus[id] = vm_vcpu_add(crowd->vm, id, guest_stays);
 		vcpu_args_set(crowd->vcpus[id], 1, id);
 	}
@@ -69,7 +75,7 @@ static u64 exits(struct crowd *crowd)
 	u64 sum = 0;
 	u32 id;
 
-	for (id = 0; id < NR_VCPUS; id++)
+	for (id = 0; id < nr_vcpus; id++)
 		sum += vcpu_get_stat(crowd->vcpus[id], exits);
 	return sum;
 }
@@ -109,7 +115,7 @@ static u64 kick_trace_stop(void)
 }
 
 /* One for each vCPU, and one for who sets the tables. */
-static int pcpus[NR_VCPUS + 1];
+static int pcpus[MAX_VCPUS + 1];
 
 static void *vcpu_thread(void *arg)
 {
@@ -121,6 +127,17 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
+static bool all_run(void)
+{
+	u32 id;
+
+	for (id = 0; id < nr_vcpus; id++) {
+		if (!guest_runs[id])
+			return false;
+	}
+	return true;
+}
+
 static void set_guest_stop(struct kvm_vm *vm, bool stop)
 {
 	guest_stop = stop;
@@ -130,19 +147,19 @@ static void set_guest_stop(struct kvm_vm *vm, bool stop)
 /* One turn: as many updates as that, each followed by as much time without one. */
 static void take_turn(struct crowd *crowd, struct kvm_irq_routing *tables[2], u64 *latencies)
 {
-	pthread_t threads[NR_VCPUS];
+	pthread_t threads[MAX_VCPUS];
 	u64 start, before;
 	u32 id, i;
 
 	memset(guest_runs, 0, sizeof(guest_runs));
 	sync_global_to_guest(crowd->vm, guest_runs);
 	set_guest_stop(crowd->vm, false);
-	for (id = 0; id < NR_VCPUS; id++)
+	for (id = 0; id < nr_vcpus; id++)
 		TEST_ASSERT_EQ(pthread_create(&threads[id], NULL, vcpu_thread,
 					      crowd->vcpus[id]), 0);
 	do {
 		sync_global_from_guest(crowd->vm, guest_runs);
-	} while (!guest_runs[0] || !guest_runs[1]);
+	} while (!all_run());
 
 	kick_trace_start();
 	for (i = 0; i < NR_UPDATES; i++) {
@@ -160,7 +177,7 @@ static void take_turn(struct crowd *crowd, struct kvm_irq_routing *tables[2], u6
 	crowd->kicks += kick_trace_stop();
 
 	set_guest_stop(crowd->vm, true);
-	for (id = 0; id < NR_VCPUS; id++)
+	for (id = 0; id < nr_vcpus; id++)
 		TEST_ASSERT_EQ(pthread_join(threads[id], NULL), 0);
 }
 
@@ -172,56 +189,77 @@ int main(int argc, char *argv[])
 	} quantiles[] = {
 		{ "min", 0 }, { "median", 500 }, { "p90", 900 }, { "p99", 990 }, { "max", 1000 },
 	};
-	const u32 nr = NR_TURNS * NR_UPDATES;
 	struct kvm_irq_routing *tables[2];
 	struct crowd *crowds[NR_SIDES];
+	u64 values[NR_SIDES];
 	enum side side;
-	u32 i, turn;
+	u32 i, nr, turn;
 
-	TEST_REQUIRE(!access(HELPER_MODE, W_OK));
+	if (argc > 1)
+		nr_vcpus = atoi_positive("number of vCPUs", argv[1]);
+	is_broadcast = argc > 2 && !strcmp(argv[2], "level-broadcast");
+	if (argc > 3)
+		nr_turns = atoi_positive("number of turns", argv[3]);
+	TEST_ASSERT(nr_vcpus <= MAX_VCPUS && nr_turns <= MAX_TURNS,
+		    "At most %u vCPUs, and %u turns", MAX_VCPUS, MAX_TURNS);
+
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_BINARY_STATS_FD));
-	TEST_REQUIRE(find_cpus(pcpus, ARRAY_SIZE(pcpus)));
+	TEST_REQUIRE(find_cpus(pcpus, nr_vcpus + 1));
 
+	nr = nr_turns * NR_UPDATES;
+	find_sides();
 	print_kernel_and_cpu();
-	pin_self_to_cpu(pcpus[NR_VCPUS]);
+	pin_self_to_cpu(pcpus[nr_vcpus]);
 	for (i = 0; i < 2; i++) {
 		u32 gsi;
 
 		tables[i] = table_new(NR_ROUTES);
-		for (gsi = 0; gsi < NR_ROUTES; gsi++)
+		for (gsi = 0; gsi < NR_ROUTES; gsi++) {
+			bool changes = is_broadcast ? gsi == 0 : gsi >= NR_PINS;
+
 			tables[i]->entries[gsi] = msi_route(gsi, (struct msi){
-				.vector = FIRST_IRQ_VECTOR + gsi + (gsi >= NR_PINS && i),
+				.dest = is_broadcast && gsi == 0 ? XAPIC_BROADCAST : 0,
+				.vector = FIRST_IRQ_VECTOR + gsi + (changes && i ? NR_ROUTES : 0),
 				.level = gsi < NR_PINS,
 			});
+		}
 	}
-	for (side = 0; side < NR_SIDES; side++) {
+	for (side = first_side; side <= last_side; side++) {
 		crowds[side] = CREATE_ON(side, crowd_new());
 		table_set(crowds[side]->vm, tables[1]);
 	}
-	for (turn = 0; turn < NR_TURNS; turn++) {
-		for (side = 0; side < NR_SIDES; side++)
+	for (turn = 0; turn < nr_turns; turn++) {
+		for (side = first_side; side <= last_side; side++)
 			take_turn(crowds[side], tables,
 				  crowds[side]->latencies + turn * NR_UPDATES);
 		fprintf(stderr, "%u of %u updates\n", (turn + 1) * NR_UPDATES, nr);
 	}
 
-	TEST_ASSERT(crowds[C]->kicks, "C kicks no vCPU: what do its kicks look like in a trace?");
-	print_figure("kicks-of-running-vcpus", PARAMETERS("updates=%u", nr), "kicks",
-		     crowds[C]->kicks, crowds[RUST]->kicks);
+	TEST_ASSERT(crowds[first_side]->kicks,
+		    "C kicks no vCPU: what do its kicks look like in a trace?");
+	for (side = first_side; side <= last_side; side++)
+		values[side] = crowds[side]->kicks;
+	print_figure("kicks-of-running-vcpus", PARAMETERS("updates=%u", nr), "kicks", values);
+	for (side = first_side; side <= last_side; side++)
+		values[side] = crowds[side]->exits_updating;
 	print_figure("exits-of-running-vcpus", PARAMETERS("while=updating updates=%u", nr), "exits",
-		     crowds[C]->exits_updating, crowds[RUST]->exits_updating);
+		     values);
+	for (side = first_side; side <= last_side; side++)
+		values[side] = crowds[side]->exits_idle;
 	print_figure("exits-of-running-vcpus", PARAMETERS("while=idle updates=%u", nr), "exits",
-		     crowds[C]->exits_idle, crowds[RUST]->exits_idle);
-	for (side = 0; side < NR_SIDES; side++)
+		     values);
+	for (side = first_side; side <= last_side; side++)
 		sort_u64(crowds[side]->latencies, nr);
 	for (i = 0; i < ARRAY_SIZE(quantiles); i++) {
 		u32 at = min(quantiles[i].thousandths * nr / 1000, nr - 1);
 
+		for (side = first_side; side <= last_side; side++)
+			values[side] = crowds[side]->latencies[at];
 		print_figure("update-latency", PARAMETERS("quantile=%s", quantiles[i].name), "ns",
-			     crowds[C]->latencies[at], crowds[RUST]->latencies[at]);
+			     values);
 	}
-	for (side = 0; side < NR_SIDES; side++) {
+	for (side = first_side; side <= last_side; side++) {
 		kvm_vm_free(crowds[side]->vm);
 		free(crowds[side]);
 	}

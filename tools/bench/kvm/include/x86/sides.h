@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The two sides of a comparison: VMs whose routes KVM's own C handles, and VMs
- * on kvm_irqroute, in one boot.  What is printed about them is one line for each
+ * The sides of a comparison: KVM without our patches, the C of KVM with them, and
+ * kvm_irqroute.  With the module loaded, one boot has VMs on the latter two; without
+ * it, all VMs are on the same side.  What is printed about them is one line for each
  * figure, for report.py:
  *
- *	figure	CASE	NAME=VALUE ...	UNIT	C	RUST
+ *	figure	CASE	NAME=VALUE ...	UNIT	SIDE=VALUE ...
  */
 #ifndef SELFTEST_KVM_SIDES_H
 #define SELFTEST_KVM_SIDES_H
@@ -17,22 +18,68 @@
 #define HELPER_MODE		"/sys/module/kvm_irqroute/parameters/mode"
 #define HELPER_BOUND		"/sys/kernel/debug/kvm_irqroute/vms_bound"
 
-enum side { C, RUST, NR_SIDES };
+enum side { UNPATCHED, C, RUST, NR_SIDES };
 
+static const char *const side_names[] = {
+	[UNPATCHED] = "unpatched",
+	[C] = "c",
+	[RUST] = "rust",
+};
+
+/* Those that there are. */
+static enum side first_side, last_side;
+
+static inline bool helper_is_loaded(void)
+{
+	return !access(HELPER_MODE, W_OK);
+}
+
+/* Tells whether KVM has our patches, while the module, whose names are alike, is not loaded. */
+static inline bool kvm_is_patched(void)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	bool found = false;
+	char line[512];
+
+	TEST_ASSERT(file, "Cannot read /proc/kallsyms");
+	while (!found && fgets(line, sizeof(line), file))
+		found = strstr(line, " kvm_irqroute_");
+	fclose(file);
+	return found;
+}
+
+static inline void find_sides(void)
+{
+	if (helper_is_loaded()) {
+		first_side = C;
+		last_side = RUST;
+	} else {
+		first_side = kvm_is_patched() ? C : UNPATCHED;
+		last_side = first_side;
+	}
+}
+
+/* What the helper does with VMs created from now on, if it is loaded. */
 static inline void helper_set_mode(enum side side)
 {
-	static const char *const modes[] = { [C] = "c", [RUST] = "rust" };
-	FILE *file = fopen(HELPER_MODE, "w");
+	FILE *file;
 
-	TEST_ASSERT(file && fputs(modes[side], file) >= 0 && !fclose(file),
+	if (!helper_is_loaded())
+		return;
+	/* Modes are named as the sides are. */
+	file = fopen(HELPER_MODE, "w");
+	TEST_ASSERT(file && fputs(side_names[side], file) >= 0 && !fclose(file),
 		    "Cannot write to " HELPER_MODE);
 }
 
 static inline u64 helper_nr_bound(void)
 {
-	FILE *file = fopen(HELPER_BOUND, "r");
+	FILE *file;
 	u64 nr;
 
+	if (!helper_is_loaded())
+		return 0;
+	file = fopen(HELPER_BOUND, "r");
 	TEST_ASSERT(file && fscanf(file, "%lu", &nr) == 1, "Cannot read " HELPER_BOUND);
 	fclose(file);
 	return nr;
@@ -79,9 +126,14 @@ static inline u64 median(u64 *values, u32 nr)
 })
 
 static inline void print_figure(const char *name, const char *parameters, const char *unit,
-				u64 c, u64 rust)
+				u64 values[NR_SIDES])
 {
-	printf("figure\t%s\t%s\t%s\t%lu\t%lu\n", name, parameters, unit, c, rust);
+	enum side side;
+
+	printf("figure\t%s\t%s\t%s\t", name, parameters, unit);
+	for (side = first_side; side <= last_side; side++)
+		printf("%s%s=%lu", side == first_side ? "" : " ", side_names[side], values[side]);
+	printf("\n");
 	fflush(stdout);
 	fprintf(stderr, "%s %s\n", name, parameters);
 }
