@@ -71,7 +71,7 @@ fuzz:
 	@$(VM)/module
 	@$(VM)/selftests
 	@$(VM)/run --timeout $$((FUZZ_MINUTES * 60 + 600)) -- \
-		build/selftests/x86/irq_routing_twins --minutes $(FUZZ_MINUTES)
+		build/selftests/x86/irq_routing_twins --seconds $$((FUZZ_MINUTES * 60))
 
 deb:
 	@tools/dkms/deb

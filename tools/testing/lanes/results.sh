@@ -63,17 +63,24 @@ boot()
 	say "  done  $(printf '%-44s %6s' "selftests, $name" "$(elapsed "$start")")"
 }
 
+# program PREFIX FILE COMMAND...: runs a program that prints KTAP, and keeps what it prints.
+program()
+{
+	local prefix=$1 file=$2 status=0
+
+	"$VM/run" "${run_options[@]}" -- "${@:3}" >"$file" 2>&1 || status=$?
+	awk -v prefix="$prefix" -v log_file="$file" -f "$TOP/tools/testing/lanes/ktap.awk" "$file"
+	# A failed test explains the status, but one that was cut off does not.
+	[ $status -eq 0 ] || grep -q '^not ok' "$file" || echo "not ok ${prefix}run(status:$status) $file"
+}
+
 # stress PREFIX SECONDS KILLS ROUNDS: runs guest/stress on the kernel KDIR with HELPER.
 stress()
 {
-	local file=$log/$1stress.log status=0
+	local run_options=(--mem 4G --timeout 3600)
 
-	"$VM/run" --mem 4G --timeout 3600 -- "$TOP/tools/testing/lanes/guest/stress" \
-		"$BUILD/selftests/x86/irq_routing_stress" "${HELPER:-$MODULE}" "${@:2}" \
-		>"$file" 2>&1 || status=$?
-	awk -v prefix="$1" -v log_file="$file" -f "$TOP/tools/testing/lanes/ktap.awk" "$file"
-	# A failed test explains the status, but one that was cut off does not.
-	[ $status -eq 0 ] || grep -q '^not ok' "$file" || echo "not ok $1run(status:$status) $file"
+	program "$1" "$log/$1stress.log" "$TOP/tools/testing/lanes/guest/stress" \
+		"$BUILD/selftests/x86/irq_routing_stress" "${HELPER:-$MODULE}" "${@:2}"
 }
 
 # expect MODE COUNTER OPERATOR VALUE

@@ -15,20 +15,14 @@
  *
  * As the updater comes before main on their CPU, main goes on only if the new table
  * is published, even where the updater has to wait for the sender before it returns.
- *
- * Between looking up the route and delivering, KVM emits a trace event.  That it
- * has to take a stack trace with it keeps the IRQ on its way for longer.
  */
-#include <pthread.h>
-#include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
-#include <sys/timerfd.h>
-#include <time.h>
 
 #include "irqroute.h"
 #include "kselftest.h"
 #include "msi_trace.h"
+#include "pinned_threads.h"
 
 #define NR_PINS		24
 #define GSI		5
@@ -68,17 +62,10 @@ static bool next_round(sem_t *sem)
 	return !READ_ONCE(quit);
 }
 
-static void set_timer(long ns)
-{
-	struct itimerspec timer = { .it_value.tv_nsec = ns };
-
-	TEST_ASSERT(!timerfd_settime(timer_fd, 0, &timer, NULL), "timerfd_settime() failed");
-}
-
 static void *sender(void *unused)
 {
 	while (next_round(&send)) {
-		set_timer(delay_ns);
+		timer_set(timer_fd, delay_ns);
 		raise_gsi(vm, GSI);
 		sem_post(&sent);
 	}
@@ -108,26 +95,6 @@ static void *updater(void *unused)
 	return NULL;
 }
 
-static void run_on(pthread_t thread, int cpu, int policy)
-{
-	struct sched_param param = { .sched_priority = policy == SCHED_FIFO };
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	TEST_ASSERT(!pthread_setaffinity_np(thread, sizeof(set), &set), "No CPU %d", cpu);
-	TEST_ASSERT(!pthread_setschedparam(thread, policy, &param), "No policy %d", policy);
-}
-
-static pthread_t start(void *(*fn)(void *), int cpu, int policy)
-{
-	pthread_t thread;
-
-	TEST_ASSERT(!pthread_create(&thread, NULL, fn, NULL), "No thread");
-	run_on(thread, cpu, policy);
-	return thread;
-}
-
 /* Has the vCPU take what is pending, and tells whether the EOIs of all of it were reported. */
 static bool take(struct irq_cpu *cpu)
 {
@@ -144,18 +111,16 @@ static long time_to_send(void)
 
 	set_old_table();
 	for (i = 0; i < 10; i++) {
-		struct timespec before, after;
+		long before;
 
 		EXPECT_IDLE(&cpus[0]);
-		clock_gettime(CLOCK_MONOTONIC, &before);
-		set_timer(NSEC_PER_SEC - 1);
+		before = now_ns();
+		timer_set(timer_fd, NSEC_PER_SEC - 1);
 		raise_gsi(vm, GSI);
-		clock_gettime(CLOCK_MONOTONIC, &after);
-		shortest = min(shortest, (after.tv_sec - before.tv_sec) * (long)NSEC_PER_SEC +
-					 after.tv_nsec - before.tv_nsec);
+		shortest = min(shortest, now_ns() - before);
 		take(&cpus[0]);
 	}
-	set_timer(0);
+	timer_set(timer_fd, 0);
 	return shortest;
 }
 
@@ -216,17 +181,15 @@ int main(int argc, char *argv[])
 	timer_fd = timerfd_create(CLOCK_MONOTONIC, 0);
 	TEST_ASSERT(timer_fd >= 0, "timerfd_create() failed");
 
-	if (msi_trace_is_available()) {
-		msi_trace_start();
-		msi_trace_write(MSI_TRACE "/events/kvm/" MSI_TRACE_EVENT "/trigger", "stacktrace");
-	}
+	if (msi_trace_is_available())
+		msi_trace_start_slow();
 
-	run_on(pthread_self(), pcpus[0], SCHED_OTHER);
+	thread_run_on(pthread_self(), pcpus[0], SCHED_OTHER);
 	vm = vm_create_split_with_cpus(cpus, 2, NR_PINS, guest_xapic);
 	span_ns = time_to_send();
-	threads[0] = start(sender, pcpus[1], SCHED_OTHER);
-	threads[1] = start(stopper, pcpus[1], SCHED_FIFO);
-	threads[2] = start(updater, pcpus[0], SCHED_FIFO);
+	threads[0] = thread_start(sender, NULL, pcpus[1], SCHED_OTHER);
+	threads[1] = thread_start(stopper, NULL, pcpus[1], SCHED_FIFO);
+	threads[2] = thread_start(updater, NULL, pcpus[0], SCHED_FIFO);
 
 	srandom(0);
 	for (nr_rounds = 0; nr_rounds < MAX_ROUNDS && nr_caught < NR_CAUGHT; nr_rounds++) {
@@ -240,7 +203,7 @@ int main(int argc, char *argv[])
 
 	WRITE_ONCE(quit, true);
 	sem_post(&send);
-	set_timer(1);
+	timer_set(timer_fd, 1);
 	sem_post(&update);
 	for (i = 0; i < ARRAY_SIZE(threads); i++)
 		pthread_join(threads[i], NULL);

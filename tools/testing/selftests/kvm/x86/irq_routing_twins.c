@@ -14,67 +14,26 @@
  * for, so that a seed gives the same result every time.
  */
 #include <errno.h>
-#include <getopt.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "helper.h"
 #include "irqroute.h"
 #include "kselftest.h"
+#include "random_ops.h"
 #include "synic.h"
+#include "vm_template.h"
 
-#define MAX_CPUS			4
 #define NR_IRQFDS		4
 #define MAX_ROUTES		4096	/* KVM_MAX_IRQ_ROUTES */
-#define MAX_OPS			256
 #define MAX_FACTS		128
 #define MAX_EXITS		40	/* of one step of a guest */
-#define MAX_DROP_RUNS		300
-#define HANG_SECONDS		300
 
-#define FIXED_SEED		1
 #define FIXED_SEQUENCES		100
-#define DEFAULT_OPS		96
 
 #define IA32_APICBASE_MODE	(MSR_IA32_APICBASE_ENABLE | MSR_IA32_APICBASE_EXTD)
-
-/* APIC IDs: adjacent ones, one in another x2APIC cluster, one that xAPIC cannot have. */
-static const u32 cpu_ids[MAX_CPUS] = { 0, 1, 18, 260 };
-
-/* Random numbers that depend on nothing but their seed (splitmix64). */
-struct rng {
-	u64 state;
-};
-
-static u64 rng_next(struct rng *rng)
-{
-	u64 z = rng->state += 0x9e3779b97f4a7c15ull;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return z ^ z >> 31;
-}
-
-static u32 rng_below(struct rng *rng, u32 n)
-{
-	return rng_next(rng) % n;
-}
-
-static bool rng_percent(struct rng *rng, u32 percent)
-{
-	return rng_below(rng, 100) < percent;
-}
-
-#define rng_pick(_rng, _array)					\
-({								\
-	typeof(_array) *__list = &(_array);			\
-								\
-	(*__list)[rng_below(_rng, ARRAY_SIZE(*__list))];	\
-})
 
 /*
  * What an operation has shown.  Only facts that must not differ between the twins
@@ -224,21 +183,12 @@ struct twin_irqfd {
 	u32 gsi, flags;
 };
 
-/*
- * A VM of a pair.  Its memory, with the code and stacks of all vCPUs it may get,
- * is set up once; each sequence opens it anew around that.
- */
+/* A VM of a pair. */
 struct twin {
+	struct vm_template template;
 	struct kvm_vm *vm;
-	void *memory;		/* what it is before the first step */
 	struct irq_cpu cpus[MAX_CPUS];
 	bool dead[MAX_CPUS];	/* left the guest in a way that it cannot go on from */
-	struct {
-		struct twin_guest *guest;
-		struct kvm_sregs sregs;
-		struct kvm_regs regs;
-		struct kvm_xcrs xcrs;
-	} made[MAX_CPUS];
 	struct twin_irqfd irqfds[NR_IRQFDS];
 };
 
@@ -248,32 +198,13 @@ static u64 nr_bound_vms;
 /* The table that both twins have, by GSI. */
 static struct kvm_irq_routing_entry current_routes[MAX_ROUTES];
 
-static size_t memory_size(struct twin *twin)
-{
-	return memslot2region(twin->vm, 0)->region.memory_size;
-}
-
 static void twin_make(struct twin *twin)
 {
-	struct irq_cpu cpu;
-	int i;
-
 	helper_write_parameter("mode", "c");
-	twin->vm = vm_create(MAX_CPUS);
-	for (i = 0; i < MAX_CPUS; i++) {
-		irq_cpu_create(&cpu, twin->vm, i);
-		twin->made[i].guest = (struct twin_guest *)cpu.guest;
-		vcpu_sregs_get(cpu.vcpu, &twin->made[i].sregs);
-		vcpu_regs_get(cpu.vcpu, &twin->made[i].regs);
-		vcpu_ioctl(cpu.vcpu, KVM_GET_XCRS, &twin->made[i].xcrs);
-	}
+	vm_template_make(&twin->template);
+	twin->vm = twin->template.vm;
 	vm_install_exception_handler(twin->vm, NMI_VECTOR, guest_nmi_handler);
-	kvm_vm_release(twin->vm);
-	twin->vm->has_irqchip = false;
-
-	twin->memory = malloc(memory_size(twin));
-	TEST_ASSERT(twin->memory, "Insufficient memory");
-	memcpy(twin->memory, addr_gpa2hva(twin->vm, 0), memory_size(twin));
+	vm_template_keep(&twin->template);
 }
 
 static void twin_open(struct twin *twin, const struct handler *handler)
@@ -282,12 +213,11 @@ static void twin_open(struct twin *twin, const struct handler *handler)
 
 	helper_write_parameter("mode", handler->mode);
 	helper_write_parameter("parity", handler->parity);
-	kvm_vm_restart(twin->vm);
+	vm_template_open(&twin->template);
 	nr_bound_vms += handler->bound;
 
 	memset(twin->cpus, 0, sizeof(twin->cpus));
 	memset(twin->dead, 0, sizeof(twin->dead));
-	memcpy(addr_gpa2hva(twin->vm, 0), twin->memory, memory_size(twin));
 	for (i = 0; i < NR_IRQFDS; i++)
 		twin->irqfds[i] = (struct twin_irqfd){
 			.eventfd = kvm_new_eventfd(),
@@ -337,7 +267,7 @@ static void twin_close(struct twin *twin)
 static void step(struct twin *twin, struct outcome *o, u32 index, void *fn, u64 arg0, u64 arg1)
 {
 	struct irq_cpu *cpu = &twin->cpus[index];
-	struct twin_guest *guest = twin->made[index].guest;
+	struct twin_guest *guest;
 	struct kvm_run *run;
 	struct ucall uc;
 	u32 i, exits;
@@ -348,6 +278,7 @@ static void step(struct twin *twin, struct outcome *o, u32 index, void *fn, u64 
 		return;
 	}
 
+	guest = (struct twin_guest *)cpu->guest;
 	run = cpu->vcpu->run;
 	guest->fault = 0;
 	irq_cpu_set_step(cpu, fn, arg0, arg1);
@@ -397,10 +328,7 @@ static void step(struct twin *twin, struct outcome *o, u32 index, void *fn, u64 
 	events[GUEST_FAULT] += !!guest->fault;
 }
 
-/*
- * Operations.  An operation is the same whatever came before it, so that others
- * can be left out; the names of its arguments are those of its kind.
- */
+/* Operations. */
 enum op_kind {
 	SPLIT_IRQCHIP,
 	CREATE_IRQCHIP,
@@ -424,11 +352,6 @@ enum op_kind {
 	EOI,
 	PROBE,
 	NR_OPS,
-};
-
-struct op {
-	enum op_kind kind;
-	u64 a, b, c;
 };
 
 /* The first is of a priority class that no APIC delivers. */
@@ -554,28 +477,15 @@ static void create_vcpu_make(struct rng *rng, struct op *op)
 
 static void create_vcpu_do(struct twin *twin, const struct op *op, struct outcome *o)
 {
-	struct kvm_mp_state mp_state = { .mp_state = KVM_MP_STATE_RUNNABLE };
 	struct irq_cpu *cpu = &twin->cpus[op->a];
-	struct kvm_vcpu *vcpu;
 
 	if (cpu->vcpu) {
 		o->skipped = true;
 		return;
 	}
 
-	vcpu = __vm_vcpu_add(twin->vm, cpu_ids[op->a]);
+	vm_template_add_cpu(&twin->template, cpu, op->a, op->b);
 	state_errno(o, "errno", 0);
-	if (op->b)
-		vcpu_set_hv_cpuid(vcpu);
-	else
-		vcpu_init_cpuid(vcpu, kvm_get_supported_cpuid());
-	vcpu_sregs_set(vcpu, &twin->made[op->a].sregs);
-	vcpu_xcrs_set(vcpu, &twin->made[op->a].xcrs);
-	vcpu_regs_set(vcpu, &twin->made[op->a].regs);
-	vcpu_mp_state_set(vcpu, &mp_state);
-
-	cpu->vcpu = vcpu;
-	cpu->guest = &twin->made[op->a].guest->cpu;
 	step(twin, o, op->a, guest_nothing, 0, 0);
 }
 
@@ -748,31 +658,6 @@ static void set_routing_do(struct twin *twin, const struct op *op, struct outcom
 	memset(current_routes, 0, sizeof(current_routes));
 	for (i = 0; i < table->head.nr; i++)
 		current_routes[table->entries[i].gsi] = table->entries[i];
-}
-
-static void print_route(const struct kvm_irq_routing_entry *e)
-{
-	switch (e->type) {
-	case KVM_IRQ_ROUTING_MSI:
-		ksft_print_msg("\tGSI %u to MSI %#x %#x %#x flags %#x: %s %s dest %#x vector %#x\n",
-			       e->gsi, e->u.msi.address_lo, e->u.msi.address_hi, e->u.msi.data,
-			       e->flags, e->u.msi.data & APIC_INT_LEVELTRIG ? "level" : "edge",
-			       e->u.msi.address_lo & 4 ? "logical" : "physical",
-			       (e->u.msi.address_lo >> 12 & 0xff) | (e->u.msi.address_hi & ~0xff),
-			       e->u.msi.data & 0xff);
-		break;
-	case KVM_IRQ_ROUTING_HV_SINT:
-		ksft_print_msg("\tGSI %u to SINT %#x of VP %#x flags %#x\n", e->gsi,
-			       e->u.hv_sint.sint, e->u.hv_sint.vcpu, e->flags);
-		break;
-	case KVM_IRQ_ROUTING_IRQCHIP:
-		ksft_print_msg("\tGSI %u to pin %u of irqchip %u flags %#x\n", e->gsi,
-			       e->u.irqchip.pin, e->u.irqchip.irqchip, e->flags);
-		break;
-	default:
-		ksft_print_msg("\tGSI %u, type %u\n", e->gsi, e->type);
-		break;
-	}
 }
 
 static void set_routing_print(const struct op *op)
@@ -1272,40 +1157,25 @@ static const struct {
 
 static void make_op(u64 seed, u32 index, struct op *op)
 {
-	struct rng rng = { .state = seed };
-	u32 i, total = 0, choice;
+	struct rng rng = rng_of_op(seed, index);
+	u32 percent = rng_below(&rng, 100);
 
-	rng.state = rng_next(&rng) + index * 0xd1342543de82ef95ull;
 	memset(op, 0, sizeof(*op));
-
-	choice = rng_below(&rng, 100);
-	if (index < ARRAY_SIZE(prelude) && choice < prelude[index].percent) {
+	if (index < ARRAY_SIZE(prelude) && percent < prelude[index].percent)
 		op->kind = prelude[index].kind;
-	} else {
-		for (i = 0; i < NR_OPS; i++)
-			total += types[i].weight;
-		choice = rng_below(&rng, total);
-		for (i = 0; choice >= types[i].weight; i++)
-			choice -= types[i].weight;
-		op->kind = i;
-	}
+	else
+		op->kind = rng_weighted(&rng, &types[0].weight, sizeof(types[0]), NR_OPS);
 	types[op->kind].make(&rng, op);
 	if (index < ARRAY_SIZE(prelude) && op->kind == prelude[index].kind &&
 	    types[op->kind].args[0] && !strcmp(types[op->kind].args[0], "vCPU"))
 		op->a = index % 2;
 }
 
-static void print_op(u32 index, const struct op *op)
+static void print_twin_op(u32 index, const struct op *op)
 {
 	const struct op_type *type = &types[op->kind];
-	const u64 values[] = { op->a, op->b, op->c };
-	char text[256], *p = text;
-	int i;
 
-	for (i = 0; i < ARRAY_SIZE(values) && type->args[i]; i++)
-		p += sprintf(p, "%s%s %#lx", i ? ", " : ": ", type->args[i], values[i]);
-	*p = '\0';
-	ksft_print_msg("op %u: %s%s\n", index, type->name, text);
+	print_op(index, op, type->name, type->args);
 	if (type->print)
 		type->print(op);
 }
@@ -1313,7 +1183,7 @@ static void print_op(u32 index, const struct op *op)
 /* Coverage. */
 #define MAX_ERRNO	134
 static u64 done[NR_OPS][MAX_ERRNO];
-static u64 nr_sequences, nr_done, nr_runs, nr_dead;
+static u64 nr_done, nr_runs, nr_dead;
 
 /* Sequences. */
 struct difference {
@@ -1401,7 +1271,7 @@ static bool run_ops(const struct handler *first, const struct handler *second,
 		if (keep && !keep[i])
 			continue;
 		if (verbose)
-			print_op(i, &ops[i]);
+			print_twin_op(i, &ops[i]);
 
 		for (j = 0; j < 2; j++) {
 			memset(&outcomes[j], 0, sizeof(outcomes[j]));
@@ -1433,90 +1303,81 @@ static bool run_ops(const struct handler *first, const struct handler *second,
 	return differ;
 }
 
-/* Leaves out what can be left out of operations that differ. */
-static void minimize(const struct handler *first, const struct handler *second,
-		     const struct op *ops, bool *keep, struct difference *difference)
-{
-	u32 runs = 0, nr = difference->op + 1, chunk, i, j;
-	struct difference last;
-	bool was[MAX_OPS];
+/* A sequence on which twins differ, for the search for the smallest one. */
+struct differing {
+	const struct handler *first, *second;
+	const struct op *ops;
+	struct difference difference;
+};
 
-	for (chunk = nr / 2; chunk; chunk /= 2) {
-		for (i = 0; i < nr && runs < MAX_DROP_RUNS; i += chunk) {
-			memcpy(was, keep, sizeof(was));
-			for (j = i; j < nr && j < i + chunk; j++)
-				keep[j] = false;
-			if (!memcmp(was, keep, sizeof(was)))
-				continue;
-			runs++;
-			if (run_ops(first, second, ops, nr, keep, false, &last)) {
-				*difference = last;
-				nr = last.op + 1;
-			} else {
-				memcpy(keep, was, sizeof(was));
-			}
-		}
-	}
+static u32 still_differs(const bool *keep, u32 nr, void *data)
+{
+	struct differing *d = data;
+	struct difference difference;
+
+	if (!run_ops(d->first, d->second, d->ops, nr, keep, false, &difference))
+		return 0;
+	d->difference = difference;
+	return difference.op + 1;
 }
 
 static void report(const struct handler *first, const struct handler *second, u64 seed,
 		   const struct op *ops, u32 nr)
 {
-	struct difference difference = { .op = nr - 1 };
+	struct differing d = { first, second, ops };
 	bool keep[MAX_OPS];
 	u32 i, left = 0;
 
 	for (i = 0; i < MAX_OPS; i++)
 		keep[i] = i < nr;
-	if (!run_ops(first, second, ops, nr, keep, false, &difference)) {
+	if (!still_differs(keep, nr, &d)) {
 		ksft_print_msg("it did not show again\n");
 		return;
 	}
-	minimize(first, second, ops, keep, &difference);
+	nr = minimize_ops(keep, nr, still_differs, &d);
 
-	ksft_print_msg("smallest sequence: %s\n", difference.text);
-	for (i = 0; i <= difference.op; i++) {
+	ksft_print_msg("smallest sequence: %s\n", d.difference.text);
+	for (i = 0; i < nr; i++) {
 		if (!keep[i])
 			continue;
-		print_op(i, &ops[i]);
+		print_twin_op(i, &ops[i]);
 		left++;
 	}
 	ksft_print_msg("%u operations left; to see it again: --seed %lu --twins %s,%s --only ",
 		       left, seed, first->name, second->name);
-	for (i = 0; i <= difference.op; i++)
-		if (keep[i])
-			printf("%u%s", i, i < difference.op ? "," : "\n");
+	print_kept_ops(keep, nr);
 }
 
-static u64 hanging_seed;
+/* Who is compared; by default C, or each fourth time what verifies it, with Rust. */
+static const struct handler *first_handler, *second_handler;
 
-static void bail_out(int signal)
+static void parse_twins(char *text)
 {
-	char text[96];
-	int len = snprintf(text, sizeof(text), "Bail out! seed %lu hangs\n", hanging_seed);
-
-	_exit(write(STDOUT_FILENO, text, len) == len ? 1 : 2);
+	first_handler = handler_by_name(strsep(&text, ","));
+	second_handler = handler_by_name(text ?: "");
 }
 
-static bool run_sequence(const struct handler *first, const struct handler *second, u64 seed,
-			 u32 nr, const bool *keep, bool verbose)
+static bool run_sequence(u64 seed, const struct ops_options *o)
 {
+	const struct handler *first = first_handler, *second = second_handler;
 	struct difference difference;
 	struct op ops[MAX_OPS];
 	u32 i;
 
-	for (i = 0; i < nr; i++)
+	if (!first) {
+		first = handler_by_name(seed % 4 == 3 ? "verify" : "c");
+		second = handler_by_name("rust");
+	}
+	for (i = 0; i < o->nr_ops; i++)
 		make_op(seed, i, &ops[i]);
 
-	hanging_seed = seed;
-	alarm(HANG_SECONDS);
-	nr_sequences++;
-	if (!run_ops(first, second, ops, nr, keep, verbose, &difference))
+	if (!run_ops(first, second, ops, o->nr_ops, o->only ? o->keep : NULL, o->verbose,
+		     &difference))
 		return true;
 
 	ksft_print_msg("twins %s,%s differ: --seed %lu --ops %u: %s\n", first->name,
 		       second->name, seed, difference.op + 1, difference.text);
-	if (!keep)
+	if (!o->only)
 		report(first, second, seed, ops, difference.op + 1);
 	return false;
 }
@@ -1556,104 +1417,21 @@ static bool covered(void)
 	return all;
 }
 
-static void print_usage(const char *name)
-{
-	printf("usage: %s [OPTION]...\n"
-	       "  --seed S       of the first sequence; the others have the numbers after it\n"
-	       "                 (default: %u, with --minutes a fresh one)\n"
-	       "  --sequences N  how many (default: %u, with --seed 1)\n"
-	       "  --minutes M    go on for so long instead\n"
-	       "  --ops N        operations of a sequence (default: %u, at most %u)\n"
-	       "  --only I,J...  just these operations of it\n"
-	       "  --twins A,B    what is compared: c, verify, rust (default: c,rust, and\n"
-	       "                 verify,rust for each fourth seed)\n"
-	       "  --verbose      print all operations and what they showed\n",
-	       name, FIXED_SEED, FIXED_SEQUENCES, DEFAULT_OPS, MAX_OPS);
-}
-
-static u64 parse_u64(const char *text)
-{
-	char *end;
-	u64 value = strtoull(text, &end, 0);
-
-	TEST_ASSERT(*text && !*end, "'%s' is not a number", text);
-	return value;
-}
-
 int main(int argc, char *argv[])
 {
-	enum { SEED = 1, SEQUENCES, MINUTES, OPS, ONLY, TWINS, VERBOSE, HELP };
-	static const struct option options[] = {
-		{ "seed", required_argument, NULL, SEED },
-		{ "sequences", required_argument, NULL, SEQUENCES },
-		{ "minutes", required_argument, NULL, MINUTES },
-		{ "ops", required_argument, NULL, OPS },
-		{ "only", required_argument, NULL, ONLY },
-		{ "twins", required_argument, NULL, TWINS },
-		{ "verbose", no_argument, NULL, VERBOSE },
-		{ "help", no_argument, NULL, HELP },
-		{}
+	static const struct ops_option twins_option = {
+		"twins", "twins A,B    what is compared: c, verify, rust (default: c,rust, and\n"
+			 "                 verify,rust for each fourth seed)", parse_twins,
 	};
-	const struct handler *first = NULL, *second = NULL;
-	u64 seed = FIXED_SEED, sequences = 0, minutes = 0, differences = 0, i;
+	struct ops_options o = parse_ops_options(argc, argv, FIXED_SEQUENCES, &twins_option, 1);
 	u64 bound_before, scans_before, deliveries_before, verify_before;
-	u64 bound, scans, deliveries, verify;
-	bool seed_given = false, verbose = false, only = false;
-	bool keep[MAX_OPS] = {};
-	u32 nr_ops = DEFAULT_OPS;
-	char *text, *part;
-	time_t end;
-	int opt;
-
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (opt) {
-		case SEED:
-			seed = parse_u64(optarg);
-			seed_given = true;
-			break;
-		case SEQUENCES:
-			sequences = parse_u64(optarg);
-			break;
-		case MINUTES:
-			minutes = parse_u64(optarg);
-			break;
-		case OPS:
-			nr_ops = parse_u64(optarg);
-			TEST_ASSERT(nr_ops <= MAX_OPS, "At most %u operations", MAX_OPS);
-			break;
-		case ONLY:
-			only = true;
-			for (text = optarg; (part = strsep(&text, ",")); ) {
-				TEST_ASSERT(parse_u64(part) < MAX_OPS, "At most %u", MAX_OPS);
-				keep[parse_u64(part)] = true;
-				nr_ops = max(nr_ops, (u32)parse_u64(part) + 1);
-			}
-			break;
-		case TWINS:
-			text = optarg;
-			first = handler_by_name(strsep(&text, ","));
-			second = handler_by_name(text ?: "");
-			break;
-		case VERBOSE:
-			verbose = true;
-			break;
-		default:
-			print_usage(argv[0]);
-			return opt == HELP ? 0 : KSFT_FAIL;
-		}
-	}
+	u64 bound, scans, deliveries, verify, differences, nr_sequences;
+	int i;
 
 	TEST_REQUIRE(helper_is_loaded());
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
 
-	if (minutes && !seed_given)
-		TEST_ASSERT_EQ(getrandom(&seed, 4, 0), 4L);
-	if (!sequences)
-		sequences = minutes ? ~0ull : seed_given ? 1 : FIXED_SEQUENCES;
-	seed_given &= !minutes;
-
-	signal(SIGALRM, bail_out);
 	for (i = 0; i < 2; i++)
 		twin_make(&twins[i]);
 	bound_before = helper_read_counter("vms_total");
@@ -1663,20 +1441,7 @@ int main(int argc, char *argv[])
 
 	ksft_print_header();
 	ksft_set_plan(3);
-	ksft_print_msg("first seed %lu\n", seed);
-	end = time(NULL) + minutes * 60;
-	for (i = 0; i < sequences && (!minutes || time(NULL) < end); i++, seed++) {
-		bool checked = seed % 4 == 3;
-
-		if (!run_sequence(first ?: handler_by_name(checked ? "verify" : "c"),
-				  second ?: handler_by_name("rust"), seed, nr_ops,
-				  only ? keep : NULL, verbose))
-			differences++;
-		/* Enough to work on. */
-		if (differences == 5)
-			break;
-	}
-	alarm(0);
+	differences = run_sequences(&o, &nr_sequences, run_sequence);
 	helper_write_parameter("mode", "rust");
 	helper_write_parameter("parity", "0");
 
@@ -1689,7 +1454,7 @@ int main(int argc, char *argv[])
 	ksft_print_msg("helper: VMs %lu, scans %lu, SINT deliveries %lu\n", bound, scans,
 		       deliveries);
 	ksft_print_msg("differences in mode verify: %lu\n", verify);
-	if (seed_given) {
+	if (o.few) {
 		ksft_test_result_skip("helper_took_part few sequences\n");
 		ksft_test_result_skip("coverage few sequences\n");
 	} else {

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "apic.h"
+#include "kselftest.h"
 #include "kvm_util.h"
 #include "processor.h"
 #include "test_util.h"
@@ -168,6 +169,31 @@ static inline struct kvm_irq_routing_entry sint_route(u32 gsi, u32 vp_index, u32
 		.u.hv_sint.vcpu = vp_index,
 		.u.hv_sint.sint = sint,
 	};
+}
+
+static __maybe_unused void print_route(const struct kvm_irq_routing_entry *e)
+{
+	switch (e->type) {
+	case KVM_IRQ_ROUTING_MSI:
+		ksft_print_msg("\tGSI %u to MSI %#x %#x %#x flags %#x: %s %s dest %#x vector %#x\n",
+			       e->gsi, e->u.msi.address_lo, e->u.msi.address_hi, e->u.msi.data,
+			       e->flags, e->u.msi.data & APIC_INT_LEVELTRIG ? "level" : "edge",
+			       e->u.msi.address_lo & 4 ? "logical" : "physical",
+			       (e->u.msi.address_lo >> 12 & 0xff) | (e->u.msi.address_hi & ~0xff),
+			       e->u.msi.data & 0xff);
+		break;
+	case KVM_IRQ_ROUTING_HV_SINT:
+		ksft_print_msg("\tGSI %u to SINT %#x of VP %#x flags %#x\n", e->gsi,
+			       e->u.hv_sint.sint, e->u.hv_sint.vcpu, e->flags);
+		break;
+	case KVM_IRQ_ROUTING_IRQCHIP:
+		ksft_print_msg("\tGSI %u to pin %u of irqchip %u flags %#x\n", e->gsi,
+			       e->u.irqchip.pin, e->u.irqchip.irqchip, e->flags);
+		break;
+	default:
+		ksft_print_msg("\tGSI %u, type %u\n", e->gsi, e->type);
+		break;
+	}
 }
 
 /* Returns 0 or the errno of KVM_SET_GSI_ROUTING. */
