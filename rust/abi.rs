@@ -395,8 +395,8 @@ unsafe extern "C" fn verify_scan(
     // SAFETY: The caller has found the table in the section.
     let index = unsafe { srcu.index(index) };
     // SAFETY: Both views are valid for the call. They are on the stack of the caller, who waits, so
-    // that no one writes them. `handled` belongs to the vCPU, whose mutex the caller holds, and four words of it
-    // have the layout of the array.
+    // that no one writes them. `handled` belongs to the vCPU, whose mutex the caller holds, and four
+    // words of it have the layout of the array.
     let (before, after, handled) = unsafe { (&*before, &*after, &*handled.cast::<[u64; 4]>()) };
 
     let c = Scan {

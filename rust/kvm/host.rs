@@ -155,8 +155,8 @@ impl Host {
         let data = ptr::from_ref(&wanted).cast_mut().cast();
         match self.ops().request_scan {
             // SAFETY: By the invariants, `kvm` is valid. KVM looks at vCPUs, which live until after
-            // `release()`, and sets their request bits, which are atomic. It passes `data`, which outlives the call and
-            // is only read, to `call()` alone.
+            // `release()`, and sets their request bits, which are atomic. It passes `data`, which
+            // outlives the call and is only read, to `call()` alone.
             Some(request_scan) => unsafe {
                 request_scan(self.kvm.as_ptr(), kick, Some(call::<F>), data)
             },
