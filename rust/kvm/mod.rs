@@ -13,7 +13,6 @@ pub(crate) mod host;
 pub(crate) mod index;
 pub(crate) mod list;
 pub(crate) mod params;
-pub(crate) mod past_vectors;
 pub(crate) mod srcu;
 pub(crate) mod stats;
 pub(crate) mod views;

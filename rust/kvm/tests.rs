@@ -294,30 +294,6 @@ mod suite {
     }
 
     #[test]
-    fn eoi_of_a_route_of_the_past() -> Result {
-        fake::reset(0x60);
-        let vm = vm(Mode::Rust, Parity::Off)?;
-        let (first, ..) = set(&vm, &None, &[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
-        let idle = fake::xapic(0, None);
-        let pending = fake::xapic(0, Some(0x41));
-        let other = fake::xapic(0, Some(0x42));
-
-        // Neither is it known to be level-triggered, nor had this vCPU to report it so far.
-        let (second, ..) = set(&vm, &first, &[])?;
-        for (view, handled, stale) in [
-            (&idle, [0; 4], None),
-            (&pending, [0, 1 << 1, 0, 0], Some(0x41)),
-            (&other, [0; 4], None),
-        ] {
-            let scan = scan_of(&vm, &second, view)?;
-
-            assert_eq!(scan.handled.words(), handled);
-            assert_eq!(scan.highest_stale, stale);
-        }
-        Ok(())
-    }
-
-    #[test]
     fn update_that_concerns_another_vcpu() -> Result {
         let vm = vm(Mode::Rust, Parity::Off)?;
         let to_0 = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;

@@ -23,7 +23,6 @@ use super::{
         Slots, //
     },
     params::Mode,
-    past_vectors::PastVectors,
     srcu::IrqSrcu,
     stats::Stats,
     vp_index_cache::VpIndexCache, //
@@ -72,7 +71,6 @@ pub(crate) struct Vm {
     parity: Parity,
     stats: Stats,
     vp_index_cache: VpIndexCache,
-    past_vectors: PastVectors,
     #[pin]
     grace_period: GracePeriod,
 }
@@ -105,7 +103,6 @@ impl Vm {
             parity,
             stats,
             vp_index_cache: VpIndexCache::new(),
-            past_vectors: PastVectors::new(),
             grace_period <- GracePeriod::new(),
         })
     }
@@ -181,9 +178,6 @@ impl Vm {
         if is_same(old_routes, new_routes) {
             return;
         }
-        if let Some(old) = old_routes {
-            self.past_vectors.add(&old.vectors());
-        }
 
         let changes = Changes::between(old_routes, new_routes, api);
         if changes.is_none() {
@@ -243,7 +237,6 @@ impl Vm {
             &apic.pending_eoi,
             reported,
             &view.level_triggered(),
-            &self.past_vectors.get(),
         ))
     }
 

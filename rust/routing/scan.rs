@@ -63,11 +63,10 @@ where
 }
 
 /// Returns the vectors whose EOI a vCPU owes to userspace, whatever the table is by now: those
-/// `pending` in IRR or ISR that it had to report so far (`reported`), that came with
-/// `level_triggered` set, by the trigger mode register (TMR), or that a level route of the VM had in
-/// the `past`. Each knows what the others may not: the vCPU may never have scanned the table that
-/// has sent an interrupt; an edge interrupt with the same vector may have cleared the bit in the TMR;
-/// and the past is that of this VM, not of the one that it was restored from.
+/// `pending` in IRR or ISR that it had to report so far (`reported`), or that came with
+/// `level_triggered` set, by the trigger mode register (TMR). The latter may have been sent by a
+/// table that the vCPU has never scanned; the former may have lost their bit in the TMR to an edge
+/// interrupt with the same vector.
 ///
 /// An I/O APIC waits for the EOI of a level interrupt that was taken whether or not its pin is
 /// masked or programmed anew since (Intel SDM volume 3, "Signaling Interrupt Servicing
@@ -77,10 +76,9 @@ pub(crate) fn owed(
     pending: &VectorSet,
     reported: &VectorSet,
     level_triggered: &VectorSet,
-    past: &VectorSet,
 ) -> VectorSet {
     match parity {
         Parity::On => VectorSet::EMPTY,
-        Parity::Off => pending.intersection(&reported.union(level_triggered).union(past)),
+        Parity::Off => pending.intersection(&reported.union(level_triggered)),
     }
 }

@@ -10,8 +10,8 @@
  *
  * - The EOI of each level-triggered IRQ of a reserved pin is reported, whatever tables
  *   were set since it was raised.
- * - No other EOI is, unless a pin has ever had the vector, or a level-triggered IRQ with it
- *   came by another way since the vCPU was last at rest.  Of all IRQs that no pin has
+ * - No other EOI is, unless a pin has had the vector since the vCPU was last at rest, or a
+ *   level-triggered IRQ with the vector has come by another way.  Of all IRQs that no pin has
  *   sent, at most one in MAX_SPURIOUS is reported; and at most one in MAX_SPURIOUS_AT_REST of
  *   those that a vCPU takes at rest, with vectors that pins do not send to it.
  * - All IRQs, of whatever kind, are taken as often as they were sent.
@@ -76,12 +76,9 @@ struct oracle_cpu {
 	u32 vp_index;
 	u64 sints[HV_NR_SINTS];
 	struct irq pending[NR_VECTORS], in_service[NR_VECTORS];
-	/* Vectors of level-triggered IRQs that came by another way than that of pins. */
-	bool other_level[NR_VECTORS];
+	/* Vectors whose EOI may be reported although no pin has sent the IRQ. */
+	bool excused[NR_VECTORS];
 };
-
-/* Vectors that level-triggered pins have had. */
-static bool pin_has_had[NR_VECTORS];
 
 /* What goes wrong. */
 enum failure {
@@ -243,20 +240,28 @@ static bool a_pin_has(u8 vector)
 	return false;
 }
 
+static void excuse_pins(struct oracle_cpu *cpu)
+{
+	u32 gsi;
+
+	for (gsi = 0; gsi < NR_PINS; gsi++)
+		if (shape.split && is_level(&routes[gsi]))
+			cpu->excused[vector_of(&routes[gsi])] = true;
+}
+
 static void set_table(void)
 {
 	struct kvm_irq_routing_entry table[NR_GSIS];
-	u32 gsi, nr = 0;
+	u32 gsi, i, nr = 0;
 
-	for (gsi = 0; gsi < NR_GSIS; gsi++) {
+	for (gsi = 0; gsi < NR_GSIS; gsi++)
 		if (is_present(&routes[gsi]))
 			table[nr++] = routes[gsi];
-		if (shape.split && gsi < NR_PINS && is_level(&routes[gsi]))
-			pin_has_had[vector_of(&routes[gsi])] = true;
-	}
 	TEST_ASSERT_EQ(__set_routes(vm, table, nr, 0), 0);
 
 	format_changed = false;
+	for (i = 0; i < shape.nr_cpus; i++)
+		excuse_pins(&cpus[i]);
 }
 
 static void set_route(u32 gsi, struct kvm_irq_routing_entry route)
@@ -369,7 +374,7 @@ static void note_sent(u8 vector, u8 kind, int status, const struct kvm_lapic_sta
 				irq->maybe |= kind | kind_of_target(i, &after[i]);
 		}
 		if (shape.split && (irq->sure | irq->maybe) & OTHER_LEVEL)
-			cpus[i].other_level[vector] = true;
+			cpus[i].excused[vector] = true;
 		check_apic(i, &after[i]);
 	}
 }
@@ -454,7 +459,7 @@ static void note_ended(u32 index, u8 vector, u32 nr_reports)
 	} else if (!(irq.maybe & FROM_PIN)) {
 		events[NO_PIN_EOI]++;
 		events[SPURIOUS] += !!nr_reports;
-		if (nr_reports && !pin_has_had[vector] && !cpu->other_level[vector])
+		if (nr_reports && !cpu->excused[vector])
 			fail(UNCALLED, "vCPU %u: the EOI of vector %#x was reported", index,
 			     vector);
 	}
@@ -497,8 +502,11 @@ static void step(u32 index, void *fn, u64 arg0, u64 arg1)
 	check_apic(index, &apic);
 	check_acks();
 
-	if (is_at_rest(cpu))
-		memset(cpu->other_level, 0, sizeof(cpu->other_level));
+	/* Nothing is left of older tables at a vCPU that has nothing to do. */
+	if (is_at_rest(cpu)) {
+		memset(cpu->excused, 0, sizeof(cpu->excused));
+		excuse_pins(cpu);
+	}
 }
 
 /* Operations. */
@@ -1148,7 +1156,6 @@ static void open_vm(u64 seed)
 	memset(cpus, 0, sizeof(cpus));
 	memset(routes, 0, sizeof(routes));
 	memset(wanted_acks, 0, sizeof(wanted_acks));
-	memset(pin_has_had, 0, sizeof(pin_has_had));
 	failed.what = NO_FAILURE;
 	format_changed = false;
 	for (gsi = 0; gsi < NR_GSIS; gsi++) {
