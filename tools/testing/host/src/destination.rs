@@ -50,7 +50,8 @@ const EDGES: [u32; 30] = [
     0xffff_ffff,
 ];
 
-fn dest_keys(destination: Destination) -> Vec<DestKey> {
+/// Returns the keys of a destination.
+pub(super) fn dest_keys(destination: Destination) -> Vec<DestKey> {
     let mut keys = Vec::new();
     let result: Result<(), ()> = destination.keys(|key| {
         keys.push(key);
