@@ -9,6 +9,7 @@
 
 use crate::{
     kvm::{
+        handled::HandledVectors,
         host::{
             Host,
             ThisVcpu, //
@@ -288,12 +289,12 @@ unsafe extern "C" fn scan(
     let Some(vcpu) = (unsafe { ThisVcpu::new(vcpu) }) else {
         return NO_VECTOR;
     };
-    // SAFETY: `handled` belongs to the vCPU, whose mutex the caller holds, and four words of it have
-    // the layout of the array.
-    let handled = unsafe { &mut *handled.cast::<[u64; 4]>() };
+    // SAFETY: `handled` is four aligned words of the vCPU, which lives as long as the VM. Updates of the
+    // table write to them, atomically. All else is done by the caller, who runs the vCPU and holds its
+    // mutex.
+    let handled = unsafe { HandledVectors::new(handled) };
 
-    let scan = vm.scan(index, &vcpu, &VectorSet::from_words(*handled));
-    *handled = scan.handled.words();
+    let scan = handled.replace(|reported| vm.scan(index, &vcpu, reported));
     scan.highest_stale.map_or(NO_VECTOR, c_int::from)
 }
 

@@ -35,6 +35,11 @@ pub(crate) struct State {
     pub(crate) hint: Atomic<u32>,
     /// The local APIC of the vCPU, in xAPIC mode.
     pub(crate) apic_id: Atomic<u32>,
+    /// The vectors whose EOI it has to report since its last scan.
+    pub(crate) handled: [Atomic<u64>; 4],
+    /// The registers of its local APIC up to IRR, and whether they are shown.
+    pub(crate) regs: [Atomic<u32>; 0xa0],
+    pub(crate) regs_are_shown: Atomic<u32>,
     /// How often the vCPU was asked to scan.
     pub(crate) requests: Atomic<u32>,
     /// The address of a VM whose update ends when a vCPU is looked at, 0 if there is none.
@@ -56,6 +61,9 @@ pub(crate) static STATE: State = State {
     acks: Atomic::new(0),
     hint: Atomic::new(0),
     apic_id: Atomic::new(0),
+    handled: [const { Atomic::new(0) }; 4],
+    regs: [const { Atomic::new(0) }; 0xa0],
+    regs_are_shown: Atomic::new(1),
     requests: Atomic::new(0),
     ends_update: Atomic::new(0),
     kicks: Atomic::new(0),
@@ -72,6 +80,13 @@ pub(crate) fn reset(vector: u8) {
     STATE.acks.store(0, Relaxed);
     STATE.hint.store(0, Relaxed);
     STATE.apic_id.store(0, Relaxed);
+    for word in &STATE.handled {
+        word.store(0, Relaxed);
+    }
+    for register in &STATE.regs {
+        register.store(0, Relaxed);
+    }
+    STATE.regs_are_shown.store(1, Relaxed);
     STATE.requests.store(0, Relaxed);
     STATE.ends_update.store(0, Relaxed);
     STATE.kicks.store(0, Relaxed);
@@ -98,7 +113,11 @@ unsafe extern "C" fn request_scan(
     >,
     data: *mut c_void,
 ) -> u32 {
-    let apic = xapic(STATE.apic_id.load(Relaxed) as u8, None).apic;
+    let mut apic = xapic(STATE.apic_id.load(Relaxed) as u8, None).apic;
+    apic.handled = STATE.handled.as_ptr().cast_mut().cast();
+    if STATE.regs_are_shown.load(Relaxed) != 0 {
+        apic.regs = STATE.regs.as_ptr().cast();
+    }
     // SAFETY: `Host::request_scan()` passes both and waits for this to return. `apic` is a local,
     // which is valid for the call and written by no one.
     let asked = wanted.is_some_and(|wanted| unsafe { wanted(&apic, data) } != 0);
@@ -228,6 +247,8 @@ pub(crate) fn xapic(id: u8, pending: Option<u8>) -> bindings::kvm_irqroute_vcpu_
             xapic_id: u32::from(id),
             ldr: 0x0200_0000,
             dfr: 0xffff_ffff,
+            handled: ptr::null_mut(),
+            regs: ptr::null(),
         },
         ..Default::default()
     };

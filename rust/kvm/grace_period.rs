@@ -20,6 +20,7 @@ use kernel::{
 };
 
 /// The tables that scans have to cover, by their indexes.
+#[derive(Clone)]
 pub(crate) struct Tables {
     /// The table that is replaced.
     pub(crate) old: Option<Arc<Index>>,
@@ -29,7 +30,17 @@ pub(crate) struct Tables {
     pub(crate) changes: Changes,
 }
 
-/// The time from before a table is published until no interrupt is in flight by the one before.
+/// How far the time from before a table is published until no interrupt is in flight by the one
+/// before has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Interrupts may be sent by either table.
+    Open,
+    /// None is in flight by the old table any more, and vCPUs are told.
+    Closing,
+}
+
+/// Whether scans have to cover two tables, and which.
 #[pin_data]
 pub(crate) struct GracePeriod {
     /// Whether it has begun, so that scans need not lock when it has not.
@@ -38,7 +49,7 @@ pub(crate) struct GracePeriod {
     /// indexes. Those are dropped, which may sleep, and scanned outside of it, so that vCPUs do not
     /// wait for one another's scans.
     #[pin]
-    tables: SpinLock<Option<Tables>>,
+    tables: SpinLock<Option<(Phase, Tables)>>,
 }
 
 impl GracePeriod {
@@ -53,34 +64,48 @@ impl GracePeriod {
     /// Lets scans cover both tables. Process context, may sleep.
     pub(crate) fn begin(&self, tables: Tables) {
         // Dropped at the end, when the lock is not held any more.
-        let _before = self.tables.lock().replace(tables);
+        let _before = self.tables.lock().replace((Phase::Open, tables));
 
         self.active.store(true, Release);
     }
 
-    /// Lets scans cover the current table alone. Process context, when no interrupt is in flight by
-    /// the old table. Returns the tables if the grace period had begun.
-    pub(crate) fn end(&self) -> Option<Tables> {
+    /// Lets scans cover the new table, and of the old one what is pending. Process context, when no
+    /// interrupt is in flight by the old table. Returns the tables if the grace period had begun.
+    pub(crate) fn close(&self) -> Option<Tables> {
         if !self.active.load(Relaxed) {
             return None;
         }
 
         // Who sees this sees all interrupts that were sent by the old table, too.
+        let mut guard = self.tables.lock();
+        let (phase, tables) = Option::as_mut(&mut guard)?;
+
+        *phase = Phase::Closing;
+        Some(tables.clone())
+    }
+
+    /// Lets scans cover the new table alone. Process context, when vCPUs have been told to scan.
+    pub(crate) fn end(&self) {
+        // Whoever scans without the old table finds what it has to report of it by now.
         self.active.store(false, Release);
-        self.tables.lock().take()
+
+        // Dropped when the lock is not held any more.
+        let tables = self.tables.lock().take();
+        drop(tables);
     }
 
     /// Returns the indexes of the tables that scans have to cover, the old one and the new one, if
     /// there are two. If there are not, interrupts that were sent by an older table than the current
     /// one are pending or gone by now. Process context; whoever drops them may sleep.
-    pub(crate) fn indexes(&self) -> Option<[Option<Arc<Index>>; 2]> {
+    pub(crate) fn indexes(&self) -> Option<(Phase, [Option<Arc<Index>>; 2])> {
         if !self.active.load(Acquire) {
             return None;
         }
 
-        let tables = self.tables.lock();
-        let Tables { old, new, .. } = tables.as_ref()?;
+        // It may be the grace period of the next update by now, which has its own phase.
+        let guard = self.tables.lock();
+        let (phase, Tables { old, new, .. }) = guard.as_ref()?;
 
-        Some([old.clone(), new.clone()])
+        Some((*phase, [old.clone(), new.clone()]))
     }
 }

@@ -2,11 +2,17 @@
 
 //! What the module asks of KVM.
 
-use super::bindings;
-use crate::routing::sint::{
-    Sint,
-    SintRegister,
-    Synic, //
+use super::{
+    bindings,
+    handled::HandledVectors, //
+};
+use crate::routing::{
+    sint::{
+        Sint,
+        SintRegister,
+        Synic, //
+    },
+    vector::VectorSet, //
 };
 use core::{
     marker::PhantomData,
@@ -21,6 +27,10 @@ use kernel::{
         c_void, //
     },
     prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
     types::NotThreadSafe, //
 };
 
@@ -83,6 +93,58 @@ impl ThisVcpu<'_> {
     }
 }
 
+/// A vCPU that an update asks whether it has to scan, which its own thread may run meanwhile.
+///
+/// # Invariants
+///
+/// `registers` is nothing, or points to the APIC page of a vCPU, which lives as long as the VM and has
+/// the registers 16 bytes apart (Intel SDM volume 3, "Local APIC Register Address Map").
+pub(crate) struct AskedVcpu<'a> {
+    handled: HandledVectors<'a>,
+    registers: Option<NonNull<u32>>,
+}
+
+impl AskedVcpu<'_> {
+    /// Offsets of the first registers of ISR and IRR, in units of a `u32`.
+    const ISR: usize = 0x100 / 4;
+    const IRR: usize = 0x200 / 4;
+    const STEP: usize = 0x10 / 4;
+
+    /// Returns the vectors that the vCPU has yet to take or to end. All of them, if they may be where
+    /// nobody else sees them.
+    fn pending_eoi(&self) -> VectorSet {
+        let Some(registers) = self.registers else {
+            return VectorSet::from_words([!0; 4]);
+        };
+        let vectors = |first: usize| {
+            VectorSet::from_registers(&[0, 1, 2, 3, 4, 5, 6, 7].map(|i: usize| {
+                let offset = first.wrapping_add(i.wrapping_mul(Self::STEP));
+                // SAFETY: By the invariants, the register is part of the page, aligned and valid. All
+                // values are. KVM writes it as it does for C code of other threads that reads it.
+                unsafe { Atomic::from_ptr(registers.as_ptr().wrapping_add(offset)) }.load(Relaxed)
+            }))
+        };
+
+        // In the order in which a vector moves on.
+        vectors(Self::IRR).union(&vectors(Self::ISR))
+    }
+
+    /// Has the vCPU report the EOIs of pending vectors, until its next scan at least: of those that
+    /// `exact` returns, all of which are in `vectors`. Seldom is one of these pending and not reported
+    /// anyway.
+    pub(crate) fn report_pending(&self, vectors: &VectorSet, exact: impl Fn() -> VectorSet) {
+        let unknown = vectors.difference(&self.handled.get());
+        if unknown.is_empty() {
+            return;
+        }
+
+        let pending = unknown.intersection(&self.pending_eoi());
+        if !pending.is_empty() {
+            self.handled.add(&pending.intersection(&exact()));
+        }
+    }
+}
+
 /// When a vCPU that is in the guest has to hear of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Urgency {
@@ -128,27 +190,36 @@ impl Host {
 
     /// Makes the vCPUs whose local APIC is `wanted` scan the routes before they next enter the
     /// guest, and with [`Urgency::Now`] waits until none of them is in the guest without having
-    /// heard of it. Process context. Returns how many these are.
+    /// heard of it. Process context, in an update of the table; `wanted` must not sleep.
+    /// Returns how many these are.
     pub(crate) fn request_scan<F>(&self, urgency: Urgency, wanted: F) -> u32
     where
-        F: Fn(&bindings::kvm_irqroute_apic_view) -> bool,
+        F: Fn(&bindings::kvm_irqroute_apic_view, &AskedVcpu<'_>) -> bool,
     {
         /// # Safety
         ///
-        /// Both pointers must be valid for reads, `data` of an `F`.
+        /// Both pointers must be valid for reads, `data` of an `F`, and `apic` be of a vCPU of KVM.
         unsafe extern "C" fn call<F>(
             apic: *const bindings::kvm_irqroute_apic_view,
             data: *mut c_void,
         ) -> c_int
         where
-            F: Fn(&bindings::kvm_irqroute_apic_view) -> bool,
+            F: Fn(&bindings::kvm_irqroute_apic_view, &AskedVcpu<'_>) -> bool,
         {
             // SAFETY: `apic` is on KVM's stack and `data` on that of `request_scan()`. Both belong
             // to this thread, whose functions wait for this call to return: they are valid during
             // the call, and written by no one.
             let (apic, wanted) = unsafe { (&*apic, &*data.cast::<F>()) };
+            // SAFETY: KVM points `handled` to four aligned words of a vCPU, which lives as long as the VM.
+            // An update that asks who is wanted is one of a VM in mode `rust`, in which `scan()` and
+            // updates alone write to them, atomically; else KVM reads them, in the thread that runs the
+            // vCPU.
+            let handled = unsafe { HandledVectors::new(apic.handled) };
+            // INVARIANT: `regs` is null, or KVM points it to the page of the same vCPU.
+            let registers = NonNull::new(apic.regs.cast_mut().cast());
+            let vcpu = AskedVcpu { handled, registers };
 
-            c_int::from(wanted(apic))
+            c_int::from(wanted(apic, &vcpu))
         }
 
         let kick = c_int::from(urgency == Urgency::Now);

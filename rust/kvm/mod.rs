@@ -9,6 +9,7 @@ mod debugfs;
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) mod fake;
 pub(crate) mod grace_period;
+pub(crate) mod handled;
 pub(crate) mod host;
 pub(crate) mod index;
 pub(crate) mod list;

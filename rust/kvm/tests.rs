@@ -10,6 +10,12 @@ mod suite {
         bindings,
         counters::Event,
         fake,
+        grace_period::{
+            GracePeriod,
+            Phase,
+            Tables, //
+        },
+        handled::HandledVectors,
         host::{
             Host,
             ThisVcpu, //
@@ -39,10 +45,14 @@ mod suite {
             SintError,
             SintRoute, //
         },
+        update::Changes,
         vector::VectorSet,
         Parity, //
     };
-    use core::ptr;
+    use core::{
+        cell::Cell,
+        ptr, //
+    };
     use kernel::{
         prelude::*,
         sync::{
@@ -291,6 +301,122 @@ mod suite {
         assert_eq!(scan.handled.words(), [0, 1 << 2, 0, 0]);
         assert_eq!(vm.counters().get(Event::Update), 1);
         Ok(())
+    }
+
+    /// What the vCPU has to report by now, below vector 128.
+    fn reported() -> [u64; 2] {
+        [0, 1].map(|i| fake::STATE.handled[i].load(Relaxed))
+    }
+
+    #[test]
+    fn table_that_a_vcpu_has_not_scanned() -> Result {
+        let routes = |address, vector| [fake::msi_route(0, address, LEVEL | vector)];
+        let to_0 = routes(0xfee0_0000, 0x41);
+        let to_1 = routes(0xfee0_1000, 0x41);
+        let to_all = routes(0xfeef_f000, 0x41);
+        // Where vector 0x41 is pending: nowhere, in ISR, in IRR, or where only its own thread sees it.
+        let none: &[usize] = &[];
+        let places = [none, &[0x120 / 4], &[0x220 / 4], &[usize::MAX]];
+
+        // The table that goes, the one that takes its place, and whether that takes 0x41 from the vCPU
+        // with APIC ID 0.
+        for (old, new, loses) in [
+            (&to_0, &[][..], true),
+            (&to_0, &to_0, false),
+            (&to_0, &to_1, true),
+            (&to_0, &routes(0xfee0_0000, 0x42), true),
+            (&to_1, &to_0, false),
+            (&to_1, &[], false),
+            (&to_all, &[], true),
+            (&to_all, &to_1, true),
+        ] {
+            for place in places {
+                fake::reset(0x60);
+                fake::STATE.handled[0].store(1 << 0x21, Relaxed);
+                for &register in place {
+                    match fake::STATE.regs.get(register) {
+                        Some(register) => register.store(1 << 1 | 1 << 2, Relaxed),
+                        None => fake::STATE.regs_are_shown.store(0, Relaxed),
+                    }
+                }
+                let vm = vm(Mode::Rust, Parity::Off)?;
+                let (old, view) = (index(old)?, fake::split_vm());
+
+                let new = vm.begin_update(&view, borrow(&old), new)?;
+                assert_eq!(reported(), [1 << 0x21, 0]);
+                vm.end_update();
+                drop(new);
+                let expected = if loses && !place.is_empty() {
+                    1 << 1
+                } else {
+                    0
+                };
+                assert_eq!(reported(), [1 << 0x21, expected]);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn phases_of_a_grace_period() -> Result {
+        let old = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
+        let routes = old.as_deref().map(Index::level_routes);
+        let changes = Changes::between(routes, None, fake::split_vm().x2apic_api());
+        let period = KBox::pin_init(GracePeriod::new(), GFP_KERNEL)?;
+
+        for _ in 0..2 {
+            assert!(period.indexes().is_none());
+            assert!(period.close().is_none());
+            period.begin(Tables {
+                old: old.clone(),
+                new: None,
+                changes,
+            });
+            assert!(matches!(
+                period.indexes(),
+                Some((Phase::Open, [Some(_), None]))
+            ));
+            assert!(period.close().is_some());
+            assert!(matches!(
+                period.indexes(),
+                Some((Phase::Closing, [Some(_), None]))
+            ));
+            period.end();
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn update_that_adds_during_a_scan() {
+        fake::reset(0x60);
+        // SAFETY: The words are static, and nobody else uses them.
+        let handled =
+            unsafe { HandledVectors::new(fake::STATE.handled.as_ptr().cast_mut().cast()) };
+        let set = |words| VectorSet::from_words(words);
+        let is_first = Cell::new(true);
+        handled.add(&set([0, 1, 0, 2]));
+
+        let scan = handled.replace(|reported| {
+            let (expected, found) = if is_first.replace(false) {
+                ([0, 1, 0, 2], [8, 0, 0, 0])
+            } else {
+                ([0, 5, 0, 2], [16, 0, 0, 0])
+            };
+
+            assert_eq!(reported, &set(expected));
+            if found == [8, 0, 0, 0] {
+                // The update comes during the first.
+                handled.add(&set([0, 4, 0, 0]));
+            }
+            Scan {
+                handled: set(found),
+                highest_stale: None,
+            }
+        });
+
+        assert_eq!(scan.handled, set([16, 0, 0, 0]));
+        assert_eq!(fake::STATE.handled[0].load(Relaxed), 16);
+        assert_eq!(reported(), [16, 0]);
     }
 
     #[test]

@@ -7,10 +7,12 @@ use super::{
     counters::Event,
     grace_period::{
         GracePeriod,
+        Phase,
         Tables, //
     },
     host::{
         self,
+        AskedVcpu,
         Found,
         Host,
         ThisVcpu,
@@ -30,6 +32,7 @@ use super::{
 use crate::routing::{
     apic::{
         Apic,
+        ApicId,
         X2ApicApi, //
     },
     scan::{
@@ -132,14 +135,23 @@ impl Vm {
         found
     }
 
-    fn request(&self, urgency: Urgency, request: ScanRequest<'_, Slots>) {
-        let asked = match request {
-            ScanRequest::None => return,
-            ScanRequest::All => self.host.request_scan(urgency, |_| true),
-            ScanRequest::Of(added) => self
-                .host
-                .request_scan(urgency, |apic| added.reach(&apic.id())),
-        };
+    /// Makes the vCPUs scan that `request` concerns, after `prepare` has seen them.
+    fn request<F>(&self, urgency: Urgency, request: &ScanRequest<'_, Slots>, prepare: F)
+    where
+        F: Fn(&AskedVcpu<'_>, &ApicId),
+    {
+        if matches!(request, ScanRequest::None) {
+            return;
+        }
+        let asked = self.host.request_scan(urgency, |apic, vcpu| {
+            let id = apic.id();
+            let concerns = request.concerns(&id);
+
+            if concerns {
+                prepare(vcpu, &id);
+            }
+            concerns
+        });
 
         self.stats.add(Event::ScanRequest, u64::from(asked));
     }
@@ -189,8 +201,8 @@ impl Vm {
             new: new.clone(),
             changes,
         });
-        let request = changes.before_publication(old_routes, new_routes);
-        self.request(Urgency::Now, request);
+        let gained = changes.before_publication(old_routes, new_routes);
+        self.request(Urgency::Now, &gained, |_, _| ());
     }
 
     /// Ends the grace period of the table before the current one: no interrupt is in flight by it
@@ -198,7 +210,7 @@ impl Vm {
     pub(crate) fn end_update(&self) {
         self.stats.count(Event::Update);
 
-        let Some(tables) = self.grace_period.end() else {
+        let Some(tables) = self.grace_period.close() else {
             return;
         };
         let (old, new) = (
@@ -206,9 +218,15 @@ impl Vm {
             level_routes(tables.new.as_deref()),
         );
 
-        // What a vCPU does not forget at once costs it an exit, and then it scans anyway.
-        let request = tables.changes.after_grace_period(old, new);
-        self.request(Urgency::BeforeNextEntry, request);
+        // What a vCPU does not forget at once costs it an exit, and then it scans anyway. What came by
+        // the old table is pending by now. Who has not run since, and not found it in a scan, has to
+        // report it like anything else.
+        let lost = tables.changes.after_grace_period(old, new);
+        let vectors = lost.vectors();
+        self.request(Urgency::BeforeNextEntry, &lost, |vcpu, id| {
+            vcpu.report_pending(&vectors, || lost.vectors_of(id));
+        });
+        self.grace_period.end();
     }
 
     /// Scans the routes for a vCPU that had to report the EOIs of the vectors in `reported` so far.
@@ -222,12 +240,18 @@ impl Vm {
 
         // Which tables count comes before what is pending: an interrupt that is sent by an old table
         // after this look at the APIC is sent before the end of the grace period.
-        let both = self.grace_period.indexes();
+        let tables = self.grace_period.indexes();
         let view = self.host.view_vcpu(vcpu);
         let (api, apic) = (view.vm.x2apic_api(), view.apic());
-        let found = match &both {
-            Some([old, new]) => {
-                scan_of(old.as_deref(), api, &apic).union(&scan_of(new.as_deref(), api, &apic))
+        let found = match &tables {
+            Some((phase, [old, new])) => {
+                let old = scan_of(old.as_deref(), api, &apic);
+                let new = scan_of(new.as_deref(), api, &apic);
+
+                match phase {
+                    Phase::Open => old.union(&new),
+                    Phase::Closing => new.with_rest_of(&old, &apic.pending_eoi),
+                }
             }
             None => scan_of(index, api, &apic),
         };

@@ -61,6 +61,11 @@ impl<M: List<Msi>, S: List<Slot>> LevelRoutes<M, S> {
         &self.msis
     }
 
+    /// Returns the vectors that they send.
+    pub(crate) fn vectors(&self) -> VectorSet {
+        self.vectors
+    }
+
     /// Tells whether there are no routes.
     pub(crate) fn is_empty(&self) -> bool {
         self.msis.is_empty()

@@ -30,6 +30,12 @@ impl Scan {
         }
     }
 
+    /// Returns the outcome with what is `pending` of another table, whose outcome is `old` and by which
+    /// nothing more comes.
+    pub(crate) fn with_rest_of(&self, old: &Self, pending: &VectorSet) -> Self {
+        self.with_owed(&old.handled.intersection(pending))
+    }
+
     /// Returns the outcome with the EOIs that the vCPU owes as well.
     pub(crate) fn with_owed(&self, owed: &VectorSet) -> Self {
         Self {
@@ -64,9 +70,9 @@ where
 
 /// Returns the vectors whose EOI a vCPU owes to userspace, whatever the table is by now: those
 /// `pending` in IRR or ISR that it had to report so far (`reported`), or that came with
-/// `level_triggered` set, by the trigger mode register (TMR). The latter may have been sent by a
-/// table that the vCPU has never scanned; the former may have lost their bit in the TMR to an edge
-/// interrupt with the same vector.
+/// `level_triggered` set, by the trigger mode register (TMR). The TMR knows of what the vCPU was
+/// restored with, and of what it got before its APIC changed. It alone does not do: an edge interrupt
+/// with the same vector clears the bit.
 ///
 /// An I/O APIC waits for the EOI of a level interrupt that was taken whether or not its pin is
 /// masked or programmed anew since (Intel SDM volume 3, "Signaling Interrupt Servicing

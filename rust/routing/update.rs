@@ -8,6 +8,7 @@ use super::{
     destination::DestKey,
     level_routes::LevelRoutes,
     msi::Msi,
+    vector::VectorSet,
 };
 
 /// Which vCPUs have to scan the routes again before they next enter the guest.
@@ -15,10 +16,41 @@ use super::{
 pub(crate) enum ScanRequest<'a, S> {
     /// None: EOIs do not depend on what has changed.
     None,
-    /// All vCPUs of the VM.
-    All,
+    /// All vCPUs of the VM. What changes for whom is not known, but for the vectors: these are all
+    /// that the table sends.
+    All(VectorSet),
     /// Those with a key to which one table sends vectors that another one does not.
     Of(AddedVectors<'a, S>),
+}
+
+impl<S: List<Slot>> ScanRequest<'_, S> {
+    /// Tells whether a vCPU with that local APIC has to scan.
+    #[inline]
+    pub(crate) fn concerns(&self, id: &ApicId) -> bool {
+        match self {
+            Self::None => false,
+            Self::All(_) => true,
+            Self::Of(added) => added.reach(id),
+        }
+    }
+
+    /// Returns the vectors because of which vCPUs have to.
+    pub(crate) fn vectors(&self) -> VectorSet {
+        match self {
+            Self::None => VectorSet::EMPTY,
+            Self::All(vectors) => *vectors,
+            Self::Of(added) => added.keys.vectors,
+        }
+    }
+
+    /// Returns the vectors because of which a vCPU with that local APIC has to.
+    pub(crate) fn vectors_of(&self, id: &ApicId) -> VectorSet {
+        match self {
+            Self::None => VectorSet::EMPTY,
+            Self::All(vectors) => *vectors,
+            Self::Of(added) => added.sent_to(id),
+        }
+    }
 }
 
 /// Keys to which one table sends vectors that another one does not. They are known one by one if
@@ -28,6 +60,8 @@ struct Keys {
     few: [Option<DestKey>; Self::FEW],
     /// More than `FEW` if there are too many.
     nr: usize,
+    /// What is sent to any of them.
+    vectors: VectorSet,
 }
 
 impl Keys {
@@ -38,7 +72,10 @@ impl Keys {
         let mut keys = Self::default();
 
         for key in map.into_iter().flat_map(DestMap::keys) {
-            if sends_more(key, map, other) {
+            let added = added(key, map, other);
+
+            if !added.is_empty() {
+                keys.vectors = keys.vectors.union(&added);
                 if let Some(free) = keys.few.get_mut(keys.nr) {
                     *free = Some(key);
                 }
@@ -49,15 +86,15 @@ impl Keys {
     }
 }
 
-/// Tells whether `map` sends a vector to `key` that `other` does not.
-fn sends_more<S: List<Slot>>(
+/// Returns the vectors that `map` sends to `key` and `other` does not.
+fn added<S: List<Slot>>(
     key: DestKey,
     map: Option<&DestMap<S>>,
     other: Option<&DestMap<S>>,
-) -> bool {
+) -> VectorSet {
     let sent = |map: Option<&DestMap<S>>| map.map(|map| map.get(key)).unwrap_or_default();
 
-    !sent(map).difference(&sent(other)).is_empty()
+    sent(map).difference(&sent(other))
 }
 
 /// The vectors that one table sends and another one does not.
@@ -79,10 +116,21 @@ impl<S: List<Slot>> AddedVectors<'_, S> {
         match self.keys.few.get(..self.keys.nr) {
             Some(few) => id.keys(self.quirk, |key| reach |= few.contains(&Some(key))),
             None => id.keys(self.quirk, |key| {
-                reach |= sends_more(key, self.map, self.other);
+                reach |= !added(key, self.map, self.other).is_empty();
             }),
         }
         reach
+    }
+
+    /// Returns those that are sent to a key of a local APIC. As above, the other table may send
+    /// them to another key.
+    fn sent_to(&self, id: &ApicId) -> VectorSet {
+        let mut vectors = VectorSet::EMPTY;
+
+        id.keys(self.quirk, |key| {
+            vectors = vectors.union(&added(key, self.map, self.other));
+        });
+        vectors
     }
 }
 
@@ -137,13 +185,20 @@ impl Changes {
         self.request(&self.gained, new, old)
     }
 
-    /// Tells who has to scan `new` alone when no interrupt is in flight by `old`.
+    /// Tells who has to scan `new` alone when no interrupt is in flight by `old`. APICs count as with
+    /// the broadcast quirk, which may have been on when `old` sent them something.
     pub(crate) fn after_grace_period<'a, M: List<Msi>, S: List<Slot>>(
         &'a self,
         old: Option<&'a LevelRoutes<M, S>>,
         new: Option<&'a LevelRoutes<M, S>>,
     ) -> ScanRequest<'a, S> {
-        self.request(&self.lost, old, new)
+        match self.request(&self.lost, old, new) {
+            ScanRequest::Of(lost) => ScanRequest::Of(AddedVectors {
+                quirk: BroadcastQuirk::On,
+                ..lost
+            }),
+            request => request,
+        }
     }
 
     /// Returns a request to those with one of `keys`, to which `routes` send more than `other`.
@@ -154,7 +209,7 @@ impl Changes {
         other: Option<&'a LevelRoutes<M, S>>,
     ) -> ScanRequest<'a, S> {
         let Some(api) = self.api else {
-            return ScanRequest::All;
+            return ScanRequest::All(routes.map(LevelRoutes::vectors).unwrap_or_default());
         };
 
         if keys.nr == 0 {

@@ -455,6 +455,33 @@ fn owed_is_pending_and_reported_or_level() {
     }
 }
 
+/// Of the table that goes, only what is pending counts, and is stale unless the other one brings it.
+#[test]
+fn rest_of_the_old_table() {
+    let old = Scan {
+        handled: set(&[0x30, 0x31, 0x32, 0x40]),
+        highest_stale: Some(0x40),
+    };
+    let new = Scan {
+        handled: set(&[0x31, 0x50]),
+        highest_stale: None,
+    };
+
+    for (pending, handled, highest_stale) in [
+        (&[][..], &[0x31, 0x50][..], None),
+        (&[0x31, 0x50, 0x60], &[0x31, 0x50], None),
+        (&[0x30, 0x31], &[0x30, 0x31, 0x50], Some(0x30)),
+        (&[0x30, 0x40], &[0x30, 0x31, 0x40, 0x50], Some(0x40)),
+    ] {
+        let expected = Scan {
+            handled: set(handled),
+            highest_stale,
+        };
+
+        assert_eq!(new.with_rest_of(&old, &set(pending)), expected);
+    }
+}
+
 #[test]
 fn owed_eois_are_stale_unless_a_route_brings_the_vector() {
     let scan = |vectors: &[u8], highest_stale| Scan {

@@ -7,7 +7,6 @@ use super::{
     property,
     routing::{
         apic::{ApicId, BroadcastQuirk, LogicalModel, X2ApicApi},
-        dest_map::Slot,
         msi::{Msi, MsiFormat},
         update::{Changes, ScanRequest},
         vector::VectorSet,
@@ -20,8 +19,6 @@ use proptest::{
     sample::select,
     test_runner::TestCaseResult,
 };
-
-type Request<'a> = ScanRequest<'a, Vec<Slot>>;
 
 const COMPAT: X2ApicApi = X2ApicApi {
     format: MsiFormat::Compat,
@@ -38,15 +35,6 @@ fn msi(id: u32, vector: u8) -> Msi {
         address_lo: 0xfee0_0000 | (id & 0xff) << 12,
         address_hi: id & !0xff,
         data: 0x8000 | u32::from(vector),
-    }
-}
-
-/// Tells whether a request concerns a local APIC.
-fn concerns(request: &Request<'_>, id: &ApicId) -> bool {
-    match request {
-        ScanRequest::None => false,
-        ScanRequest::All => true,
-        ScanRequest::Of(added) => added.reach(id),
     }
 }
 
@@ -216,13 +204,29 @@ fn judge(
     let changes = Changes::between(a, b, api);
     let before = changes.before_publication(a, b);
     let after = changes.after_grace_period(a, b);
+    // Whoever loses something may have got it with the quirk on.
+    let with_quirk = X2ApicApi {
+        quirk: BroadcastQuirk::On,
+        ..api
+    };
 
     for request in [&before, &after] {
-        prop_assert!(!matches!(request, ScanRequest::All));
+        prop_assert!(!matches!(request, ScanRequest::All(_)));
     }
     for id in crowd {
+        for (request, here, there, api) in
+            [(&before, new, old, api), (&after, old, new, with_quirk)]
+        {
+            let (sent_here, vectors) = (sent(here, id, api), request.vectors_of(id));
+            let more = sent_here.difference(&sent(there, id, api));
+
+            prop_assert!(more.is_subset(&vectors), "{id:x?}");
+            prop_assert!(vectors.is_subset(&sent_here), "{id:x?}");
+            prop_assert!(vectors.is_subset(&request.vectors()), "{id:x?}");
+            prop_assert_eq!(vectors.is_empty(), !request.concerns(id), "{:x?}", id);
+        }
         judge(
-            concerns(&before, id),
+            before.concerns(id),
             [
                 sends_more(new, old, id, api),
                 has_another_route(new, old, id, api),
@@ -230,10 +234,10 @@ fn judge(
             &format!("before publication, {id:x?}"),
         )?;
         judge(
-            concerns(&after, id),
+            after.concerns(id),
             [
-                sends_more(old, new, id, api),
-                has_another_route(old, new, id, api),
+                sends_more(old, new, id, with_quirk),
+                has_another_route(old, new, id, with_quirk),
             ],
             &format!("after the grace period, {id:x?}"),
         )?;
@@ -308,7 +312,7 @@ fn few_keys_and_many() {
                 let apic = apic(id, mode);
 
                 for request in [&before, &after] {
-                    assert_eq!(concerns(request, &apic), changed, "{nr} keys, {apic:?}");
+                    assert_eq!(request.concerns(&apic), changed, "{nr} keys, {apic:?}");
                 }
             }
         }
@@ -337,7 +341,7 @@ fn more_and_less_are_told_apart() {
         let (a, b) = (table(old, COMPAT.format), table(new, COMPAT.format));
         let (a, b) = (a.as_ref(), b.as_ref());
         let changes = Changes::between(a, b, COMPAT);
-        let both = |request| [1, 2].map(|id| concerns(&request, &apic(id, 0)));
+        let both = |request: ScanRequest<'_, _>| [1, 2].map(|id| request.concerns(&apic(id, 0)));
 
         assert_eq!(
             [
@@ -384,10 +388,27 @@ fn changed_format_concerns_all() {
             changes.after_grace_period(a, b),
         ] {
             assert_eq!(
-                matches!(request, ScanRequest::All),
+                matches!(request, ScanRequest::All(_)),
                 !comparable,
                 "{old:x?} {new:x?} {made:?}, compared in {compared:?}"
             );
+        }
+        // Whoever it is, all vectors may be new to it, or lost.
+        if !comparable {
+            for (request, msis) in [
+                (changes.before_publication(a, b), new),
+                (changes.after_grace_period(a, b), old),
+            ] {
+                let vectors = request.vectors();
+
+                assert_eq!(vectors, request.vectors_of(&apic(5, 0)));
+                assert!(request.concerns(&apic(5, 0)));
+                assert_eq!(
+                    vectors,
+                    VectorSet::from_words([1 << 0x30, 0, 0, 0]),
+                    "{msis:x?}"
+                );
+            }
         }
     }
 }

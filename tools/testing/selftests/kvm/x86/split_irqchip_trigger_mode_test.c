@@ -132,6 +132,50 @@ TEST_F(trigger_mode, edge_arrives_and_route_is_removed)
 	EXPECT_EOI(&self->cpu, VECTORS(VECTOR_A));
 }
 
+/* As above, and the vCPU has not looked at the table of the level route. */
+static void remove_before_a_look(struct kvm_vm *vm, struct irq_cpu *cpu, u32 dest, u64 x2apic_api)
+{
+	SET_ROUTES(vm, msi_route(GSI_EDGE, EDGE_MSI(0, VECTOR_A)));
+	EXPECT_IDLE(cpu);
+	SET_ROUTES(vm, msi_route(GSI_LEVEL, LEVEL_MSI(dest, VECTOR_A)),
+		   msi_route(GSI_EDGE, EDGE_MSI(0, VECTOR_A)));
+	raise_gsi(vm, GSI_LEVEL);
+	raise_gsi(vm, GSI_EDGE);
+	if (x2apic_api)
+		vm_enable_cap(vm, KVM_CAP_X2APIC_API, x2apic_api);
+	SET_ROUTES(vm, msi_route(GSI_EDGE, EDGE_MSI(0, VECTOR_A)));
+	EXPECT_TAKE(cpu, VECTORS(VECTOR_A), VECTORS(VECTOR_A));
+
+	/* It has looked since. */
+	raise_gsi(vm, GSI_EDGE);
+	EXPECT_TAKE(cpu, VECTORS(VECTOR_A), NO_VECTORS);
+}
+
+TEST_F(trigger_mode, edge_arrives_and_route_is_removed_before_a_look)
+{
+	remove_before_a_look(self->vm, &self->cpu, 0, 0);
+}
+
+TEST_F(trigger_mode, edge_arrives_and_broadcast_is_removed_before_a_look)
+{
+	remove_before_a_look(self->vm, &self->cpu, XAPIC_BROADCAST, 0);
+}
+
+/* By then the route is no broadcast any more. */
+TEST_F(trigger_mode, edge_arrives_and_quirk_and_broadcast_are_removed_before_a_look)
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X2APIC_API));
+	remove_before_a_look(self->vm, &self->cpu, XAPIC_BROADCAST,
+			     KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK);
+}
+
+/* Nor has the vCPU the ID any more. */
+TEST_F(trigger_mode, edge_arrives_and_format_changes_and_route_is_removed_before_a_look)
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X2APIC_API));
+	remove_before_a_look(self->vm, &self->cpu, 0x100, KVM_X2APIC_API_USE_32BIT_IDS);
+}
+
 int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));

@@ -47,6 +47,13 @@ static inline bool find_cpus(int *cpus, int nr)
 	return !nr;
 }
 
+/* Whether KVM uses APICv or AVIC, so that an IRQ may be pending where only the vCPU finds it. */
+static inline bool host_posts_irqs(void)
+{
+	return host_cpu_is_intel ? get_kvm_intel_param_bool("enable_apicv") :
+				   get_kvm_amd_param_bool("avic");
+}
+
 struct vectors {
 	u32 nr;
 	u8 v[32];
