@@ -10,8 +10,6 @@
 #define GSI		5
 #define VECTOR_A	0x31
 
-#define APIC_DFR_RESERVED	0x5fffffffu
-
 /* Sends an IRQ to logical destination @dest and sees which vCPUs take it, and report its EOI. */
 static void check_dest(struct kvm_vm *vm, struct irq_cpu cpus[2], u32 dest, bool to_cpu0,
 		       bool to_cpu1)

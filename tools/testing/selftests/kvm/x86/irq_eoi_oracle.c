@@ -845,7 +845,7 @@ static void make_apic_write(struct rng *rng, struct op *op)
 	case 1:
 		op->b = APIC_DFR;
 		op->c = rng_percent(rng, 50) ? APIC_DFR_FLAT :
-			rng_percent(rng, 80) ? APIC_DFR_CLUSTER : 0x5fffffff;
+			rng_percent(rng, 80) ? APIC_DFR_CLUSTER : APIC_DFR_RESERVED;
 		break;
 	default:
 		op->b = APIC_LDR;

@@ -903,7 +903,7 @@ static void random_apic_register(struct rng *rng, struct op *op)
 		break;
 	case APIC_DFR:
 		op->c = rng_percent(rng, 50) ? APIC_DFR_FLAT :
-			rng_percent(rng, 80) ? APIC_DFR_CLUSTER : 0x5fffffff;
+			rng_percent(rng, 80) ? APIC_DFR_CLUSTER : APIC_DFR_RESERVED;
 		break;
 	case APIC_ID:
 		op->c = SET_APIC_DEST_FIELD(rng_pick(rng, ids));
