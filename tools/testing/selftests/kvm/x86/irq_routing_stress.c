@@ -421,6 +421,12 @@ int main(int argc, char *argv[])
 	for (i = 0; i < nr_threads; i++)
 		pthread_join(threads[i], NULL);
 
+	/* Before what may fail: whoever looks for the reason wants to know. */
+	for (op = work == all ? 0 : VM; op < NR_OPS; op++) {
+		ksft_print_msg("%s: %lu\n", op_names[op], done[op]);
+		idle |= !done[op];
+	}
+
 	if (work == all) {
 		/* What was raised last. */
 		for (i = 0; i < NR_VCPUS; i++)
@@ -430,10 +436,6 @@ int main(int argc, char *argv[])
 		expect_all_pins_work();
 		ksft_test_result_pass("all_pins_work_afterwards\n");
 		kvm_vm_free(vm);
-	}
-	for (op = work == all ? 0 : VM; op < NR_OPS; op++) {
-		ksft_print_msg("%s: %lu\n", op_names[op], done[op]);
-		idle |= !done[op];
 	}
 	ksft_test_result(!idle, "all_operations_ran\n");
 	ksft_finished();
