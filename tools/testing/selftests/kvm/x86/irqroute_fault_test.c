@@ -444,6 +444,9 @@ static struct allocations count_allocations(const char *mode)
 	return fewest;
 }
 
+/* By how many allocations two equal updates may differ: some memory may come from a cache. */
+#define SLACK		2
+
 /* The module's own allocations are among those that fail above. */
 TEST(module_allocates)
 {
@@ -468,10 +471,10 @@ TEST(module_allocates)
 	ksft_print_msg("and with the same routes once more: %u in mode c, %u in mode %s\n",
 		       c.update_with_same_routes, bound.update_with_same_routes, initial_mode);
 	TEST_ASSERT(bound.create > c.create, "A new VM does not allocate for the module");
+	TEST_ASSERT(bound.update > c.update + SLACK, "An update does not allocate for the module");
 	/* An index is for all tables with the same routes. */
-	TEST_ASSERT_EQ(c.update, c.update_with_same_routes);
-	TEST_ASSERT(bound.update > bound.update_with_same_routes,
-		    "An update does not allocate for the module");
+	TEST_ASSERT(bound.update_with_same_routes <= c.update_with_same_routes + SLACK,
+		    "An update with the same routes allocates for the module");
 }
 
 int main(int argc, char *argv[])
