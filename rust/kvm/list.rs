@@ -2,7 +2,7 @@
 
 //! Lists for the pure core, in the kernel's memory.
 
-use crate::routing::dest_map::{
+use crate::routing::list::{
     List,
     NoMemory, //
 };

@@ -6,22 +6,16 @@ mod bindings;
 
 pub(crate) mod counters;
 mod debugfs;
-#[cfg(CONFIG_KUNIT = "y")]
-pub(crate) mod fake;
-pub(crate) mod grace_period;
-pub(crate) mod handled;
 pub(crate) mod host;
-pub(crate) mod index;
 pub(crate) mod list;
 pub(crate) mod params;
 pub(crate) mod srcu;
 pub(crate) mod stats;
-pub(crate) mod views;
-pub(crate) mod vm;
-pub(crate) mod vp_index_cache;
 
-#[cfg(CONFIG_KUNIT = "y")]
-mod tests;
+pub(crate) mod x86;
+
+/// What the architecture has of its own. All have an index of a table and a VM.
+pub(crate) use x86 as arch;
 
 /// The C names that the hooks need for their signatures, and nothing else.
 pub(crate) mod raw {
@@ -32,11 +26,14 @@ pub(crate) mod raw {
         kvm_irqroute_hooks,
         kvm_irqroute_index,
         kvm_irqroute_ops,
-        kvm_irqroute_synic,
-        kvm_irqroute_vcpu_view,
         kvm_irqroute_vm,
         kvm_irqroute_vm_view,
-        kvm_vcpu,
         KVM_IRQROUTE_ABI, //
+    };
+
+    pub(crate) use super::bindings::{
+        kvm_irqroute_synic,
+        kvm_irqroute_vcpu_view,
+        kvm_vcpu, //
     };
 }

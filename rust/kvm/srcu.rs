@@ -3,9 +3,9 @@
 //! KVM's `irq_srcu`, as a value for those who rely on it.
 
 use super::{
+    arch::index::Index,
     bindings,
-    host::Host,
-    index::Index, //
+    host::Host, //
 };
 use kernel::types::NotThreadSafe;
 

@@ -8,13 +8,16 @@
 
 use criterion::{criterion_group, criterion_main, Criterion};
 use routing::{
-    apic::{Apic, ApicId, BroadcastQuirk, X2ApicApi},
-    dest_map::{List, NoMemory, Slot},
-    level_routes::LevelRoutes,
-    msi::{Msi, MsiFormat},
-    route::{Kept, ReservedPins, Route},
-    scan::{scan, Scan},
-    vector::VectorSet,
+    list::{List, NoMemory},
+    x86::{
+        apic::{Apic, ApicId, BroadcastQuirk, X2ApicApi},
+        dest_map::Slot,
+        level_routes::LevelRoutes,
+        msi::{Msi, MsiFormat},
+        route::{Kept, ReservedPins, Route},
+        scan::{scan, Scan},
+        vector::VectorSet,
+    },
     Parity,
 };
 use std::{hint::black_box, time::Duration};

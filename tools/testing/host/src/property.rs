@@ -9,7 +9,7 @@ use proptest::{
 
 /// How many times proptest's usual number of cases a property is tried.
 ///
-/// A case costs microseconds, and the rarer classes of [`super::cases`] want thousands.
+/// A case costs microseconds, and the rarer classes of cases want thousands.
 const CASES_FACTOR: u32 = 16;
 
 /// How many values show what a strategy generates.

@@ -2,22 +2,12 @@
 
 //! Which vectors are sent to each [`DestKey`]: a hash table in memory that others provide.
 
+use super::super::list::{List, NoMemory};
 use super::{
     apic::{ApicId, BroadcastQuirk},
     destination::{DestKey, Destination},
     vector::VectorSet,
 };
-use core::ops::DerefMut;
-
-/// There is no memory for one more item of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NoMemory;
-
-/// A list that grows, in memory that the user of the core provides.
-pub(crate) trait List<T>: Default + DerefMut<Target = [T]> {
-    /// Adds an item at the end. Returns [`NoMemory`], and changes nothing then, if there is none.
-    fn push(&mut self, item: T) -> Result<(), NoMemory>;
-}
 
 /// A place for a key and the vectors that are sent to it, none if it is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

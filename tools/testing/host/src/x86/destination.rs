@@ -4,7 +4,7 @@
 
 use super::{
     cases, property,
-    routing::{
+    routing::x86::{
         apic::{ApicId, BroadcastQuirk, LogicalModel},
         destination::{
             DestKey,

@@ -4,7 +4,7 @@
 
 use super::{
     cases, property, reference,
-    routing::{
+    routing::x86::{
         scan::Scan,
         sint::SintError::{self, Lowered, Masked, NoSynic},
         vector::VectorSet,

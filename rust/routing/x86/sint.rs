@@ -2,7 +2,7 @@
 
 //! Delivery of Hyper-V SINT routes, and who hears of the end of an interrupt.
 
-use core::cell::Cell;
+use super::super::list::from_first;
 
 /// Number of synthetic interrupt sources of a virtual processor (Hyper-V TLFS, "Virtual Interrupt
 /// Controller", HV_SYNIC_SINT_COUNT).
@@ -51,41 +51,6 @@ pub(crate) struct SintRoute {
     pub(crate) gsi: u32,
 }
 
-/// Lets the route with the given number sink in a heap, the children of which are heaps.
-fn sift_down(heap: &[Cell<SintRoute>], mut number: usize) {
-    loop {
-        let left = number.wrapping_mul(2).wrapping_add(1);
-        let right = left.wrapping_add(1);
-        let greater = match (heap.get(left), heap.get(right)) {
-            (Some(a), Some(b)) if a < b => right,
-            _ => left,
-        };
-
-        match (heap.get(number), heap.get(greater)) {
-            (Some(parent), Some(child)) if parent < child => child.set(parent.replace(child.get())),
-            _ => return,
-        }
-        number = greater;
-    }
-}
-
-/// Puts routes into order, by a heapsort: userspace chooses them, and may not make it slow. What
-/// `core` has for this brings a path to a panic along.
-pub(crate) fn sort(routes: &mut [SintRoute]) {
-    let routes = Cell::from_mut(routes).as_slice_of_cells();
-
-    for number in (0..routes.len() / 2).rev() {
-        sift_down(routes, number);
-    }
-
-    let mut heap = routes;
-    while let [greatest, .., last] = heap {
-        last.set(greatest.replace(last.get()));
-        heap = heap.get(..heap.len().wrapping_sub(1)).unwrap_or_default();
-        sift_down(heap, 0);
-    }
-}
-
 /// Why an interrupt for a SINT is not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SintError {
@@ -122,26 +87,6 @@ pub(crate) fn vector(synic: Synic) -> Result<u8, SintError> {
         Synic::Absent => Err(SintError::NoSynic),
         Synic::Active(register) => register.vector().ok_or(SintError::Masked),
     }
-}
-
-/// Returns the part of `routes` that starts with the first route of which `before` is false, given
-/// that it is true of those that come first. `partition_point()` of `core` would do as well, but
-/// with some compilers it brings a path to a panic along.
-pub(crate) fn from_first(
-    routes: &[SintRoute],
-    before: impl Fn(&SintRoute) -> bool,
-) -> &[SintRoute] {
-    let (mut low, mut high) = (0usize, routes.len());
-
-    while low < high {
-        let middle = low.midpoint(high);
-
-        match routes.get(middle) {
-            Some(route) if before(route) => low = middle.wrapping_add(1),
-            _ => high = middle,
-        }
-    }
-    routes.get(low..).unwrap_or_default()
 }
 
 /// Returns the GSIs that are routed to `sint` of the virtual processor `vp_index`, in a table with

@@ -6,9 +6,10 @@
 //! table. Both answers come from sets of vectors that are made with the table, so that a scan
 //! takes as long with thousands of pins as with one.
 
+use super::super::list::{List, NoMemory};
 use super::{
     apic::{Apic, ApicId, X2ApicApi},
-    dest_map::{DestMap, List, NoMemory, Slot},
+    dest_map::{DestMap, Slot},
     msi::{Msi, MsiFormat},
     vector::VectorSet,
 };

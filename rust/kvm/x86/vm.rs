@@ -12,12 +12,7 @@ use super::{
     },
     host::{
         self,
-        AskedVcpu,
-        Found,
-        Host,
-        ThisVcpu,
-        Urgency,
-        Vp, //
+        Host, //
     },
     index::{
         Index,
@@ -27,33 +22,42 @@ use super::{
     params::Mode,
     srcu::IrqSrcu,
     stats::Stats,
+    vcpu::{
+        AskedVcpu,
+        Found,
+        ThisVcpu,
+        Urgency,
+        Vp, //
+    },
     vp_index_cache::VpIndexCache, //
 };
 use crate::routing::{
-    apic::{
-        Apic,
-        ApicId,
-        X2ApicApi, //
-    },
-    scan::{
-        owed,
-        scan,
-        Scan, //
-    },
-    sint::{
-        self,
-        Sint,
-        SintError,
-        SintRoute, //
-    },
-    update::{
-        Changes,
-        ScanRequest, //
-    },
-    vector::VectorSet,
-    verify::{
-        scan_agrees,
-        sint_agrees, //
+    x86::{
+        apic::{
+            Apic,
+            ApicId,
+            X2ApicApi, //
+        },
+        scan::{
+            owed,
+            scan,
+            Scan, //
+        },
+        sint::{
+            self,
+            Sint,
+            SintError,
+            SintRoute, //
+        },
+        update::{
+            Changes,
+            ScanRequest, //
+        },
+        vector::VectorSet,
+        verify::{
+            scan_agrees,
+            sint_agrees, //
+        }, //
     },
     Parity, //
 };

@@ -7,23 +7,24 @@ use super::{
     list::SmallList, //
 };
 use crate::routing::{
-    dest_map::{
-        List,
-        Slot, //
+    list::{
+        from_first,
+        sort,
+        List, //
     },
-    level_routes,
-    msi::{
-        Msi,
-        MsiFormat, //
-    },
-    route::{
-        Kept,
-        ReservedPins,
-        Route, //
-    },
-    sint::{
-        self,
-        SintRoute, //
+    x86::{
+        dest_map::Slot,
+        level_routes,
+        msi::{
+            Msi,
+            MsiFormat, //
+        },
+        route::{
+            Kept,
+            ReservedPins,
+            Route, //
+        },
+        sint::SintRoute, //
     },
     Parity, //
 };
@@ -95,10 +96,7 @@ impl Index {
             return Ok(None);
         }
 
-        // As a rule, userspace has them in order.
-        if !sints.is_sorted() {
-            sint::sort(&mut sints);
-        }
+        sort(&mut sints);
         Ok(Some(Arc::new(
             Self {
                 level_routes,
@@ -119,7 +117,7 @@ impl Index {
                 // No two are the same, as a table routes a GSI to one SINT only.
                 Kept::Sint(sint) => {
                     nr_sints = nr_sints.wrapping_add(1);
-                    sint::from_first(&self.sints, |known| *known < sint).first() == Some(&sint)
+                    from_first(&self.sints, |known| *known < sint).first() == Some(&sint)
                 }
             })
             && msis.next().is_none()

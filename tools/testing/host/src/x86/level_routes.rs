@@ -5,7 +5,7 @@
 use super::{
     cases::{self, VecLevelRoutes},
     property,
-    routing::{
+    routing::x86::{
         apic::{Apic, ApicId, BroadcastQuirk, X2ApicApi},
         msi::{Msi, MsiFormat},
         vector::VectorSet,

@@ -6,10 +6,12 @@ use super::{
     cases, property,
     reference::{self, EINVAL, ENOENT, EPERM, MAX_ROUTES},
     routing::{
-        route::Route,
-        sint::{
-            from_first, gsis, sort, target, vector, Sint, SintError, SintRegister, SintRoute,
-            Synic, NR_SINTS,
+        list::sort,
+        x86::{
+            route::Route,
+            sint::{
+                gsis, target, vector, Sint, SintError, SintRegister, SintRoute, Synic, NR_SINTS,
+            },
         },
     },
 };
@@ -192,25 +194,6 @@ fn delivers_as_kvm_does() {
 }
 
 #[test]
-fn search_in_tables_of_all_small_sizes() {
-    for len in 0..=17u32 {
-        let routes: Vec<_> = (0..len)
-            .map(|gsi| SintRoute {
-                gsi,
-                vp_index: 0,
-                sint: 0,
-            })
-            .collect();
-
-        for first in 0..=len {
-            let rest = from_first(&routes, |route| route.gsi < first);
-
-            assert_eq!(rest, &routes[first as usize..], "{first} of {len}");
-        }
-    }
-}
-
-#[test]
 fn order_is_that_of_sints_and_then_gsis() {
     // VP index, SINT, GSI: what comes first decides, whatever the rest says.
     for (lower, higher) in [
@@ -238,50 +221,6 @@ fn order_is_that_of_sints_and_then_gsis() {
         assert_eq!(lower.cmp(&higher), Ordering::Less, "{name}");
         assert_eq!(higher.cmp(&lower), Ordering::Greater, "{name}");
         assert_eq!(lower.cmp(&lower), Ordering::Equal, "{name}");
-    }
-}
-
-/// Generates SINT routes in any number and order, some of them the same.
-fn sint_routes() -> impl Strategy<Value = Vec<SintRoute>> {
-    let numbers = || prop_oneof![3 => 0..3_u32, 1 => any::<u32>()];
-    let route = (numbers(), numbers(), numbers()).prop_map(|(vp_index, sint, gsi)| SintRoute {
-        vp_index,
-        sint,
-        gsi,
-    });
-
-    vec(route, 0..100)
-}
-
-#[test]
-fn sort_puts_into_order() {
-    property::check(sint_routes(), |mut routes| {
-        let mut expected = routes.clone();
-
-        expected.sort();
-        sort(&mut routes);
-        prop_assert_eq!(routes, expected);
-        Ok(())
-    });
-}
-
-#[test]
-fn sort_of_a_full_table() {
-    let route = |gsi| SintRoute {
-        vp_index: gsi / 16,
-        sint: gsi % 16,
-        gsi,
-    };
-    let expected: Vec<_> = (0..MAX_ROUTES).map(route).collect();
-
-    for step in [1, 7, MAX_ROUTES / 2 + 1, MAX_ROUTES - 1] {
-        // In order, backwards, and in between.
-        let mut routes: Vec<_> = (0..MAX_ROUTES)
-            .map(|number| route(number * step % MAX_ROUTES))
-            .collect();
-
-        sort(&mut routes);
-        assert!(routes == expected, "{step}");
     }
 }
 

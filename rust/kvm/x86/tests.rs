@@ -16,37 +16,37 @@ mod suite {
             Tables, //
         },
         handled::HandledVectors,
-        host::{
-            Host,
-            ThisVcpu, //
-        },
+        host::Host,
         index::Index,
         params::Mode,
         srcu::IrqSrcu,
         stats::Stats,
+        vcpu::ThisVcpu,
         vm::Vm, //
     };
     use crate::routing::{
-        apic::{
-            ApicId,
-            BroadcastQuirk,
-            LogicalModel, //
+        x86::{
+            apic::{
+                ApicId,
+                BroadcastQuirk,
+                LogicalModel, //
+            },
+            msi::{
+                Msi,
+                MsiFormat, //
+            },
+            route::{
+                ReservedPins,
+                Route, //
+            },
+            scan::Scan,
+            sint::{
+                SintError,
+                SintRoute, //
+            },
+            update::Changes,
+            vector::VectorSet, //
         },
-        msi::{
-            Msi,
-            MsiFormat, //
-        },
-        route::{
-            ReservedPins,
-            Route, //
-        },
-        scan::Scan,
-        sint::{
-            SintError,
-            SintRoute, //
-        },
-        update::Changes,
-        vector::VectorSet,
         Parity, //
     };
     use core::{

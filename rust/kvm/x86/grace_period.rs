@@ -3,7 +3,7 @@
 //! The grace period of a routing table, during which scans cover two tables.
 
 use super::index::Index;
-use crate::routing::update::Changes;
+use crate::routing::x86::update::Changes;
 use kernel::{
     new_spinlock,
     prelude::*,

@@ -3,7 +3,7 @@
 //! What KVM shows of a VM and its vCPUs, in the terms of the pure core.
 
 use super::bindings;
-use crate::routing::{
+use crate::routing::x86::{
     apic::{
         Apic,
         ApicId,

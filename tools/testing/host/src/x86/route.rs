@@ -6,9 +6,11 @@ use super::{
     cases, property,
     reference::{self, MAX_ROUTES},
     routing::{
-        msi::Msi,
-        route::{Kept, ReservedPins, Route},
-        sint::SintRoute,
+        x86::{
+            msi::Msi,
+            route::{Kept, ReservedPins, Route},
+            sint::SintRoute,
+        },
         Parity,
     },
 };

@@ -5,7 +5,7 @@
 use super::{
     cases::{self, VecLevelRoutes},
     property,
-    routing::{
+    routing::x86::{
         apic::{ApicId, BroadcastQuirk, LogicalModel, X2ApicApi},
         msi::{Msi, MsiFormat},
         update::{Changes, ScanRequest},

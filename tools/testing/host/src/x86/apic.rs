@@ -5,7 +5,7 @@
 use super::{
     cases,
     reference::{self, Arch, Lapic},
-    routing::{
+    routing::x86::{
         apic::{ApicId, BroadcastQuirk, LogicalModel},
         destination::Destination::{self, Logical, Physical},
     },

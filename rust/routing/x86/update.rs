@@ -2,9 +2,10 @@
 
 //! Which vCPUs a new routing table makes scan.
 
+use super::super::list::List;
 use super::{
     apic::{ApicId, BroadcastQuirk, X2ApicApi},
-    dest_map::{DestMap, List, Slot},
+    dest_map::{DestMap, Slot},
     destination::DestKey,
     level_routes::LevelRoutes,
     msi::Msi,

@@ -6,13 +6,16 @@ use super::{
     destination::dest_keys,
     property,
     routing::{
-        apic::{ApicId, BroadcastQuirk},
-        dest_map::{DestMap, List, NoMemory, Slot},
-        destination::{
-            DestKey,
-            Destination::{self, Logical, Physical},
+        list::{List, NoMemory},
+        x86::{
+            apic::{ApicId, BroadcastQuirk},
+            dest_map::{DestMap, Slot},
+            destination::{
+                DestKey,
+                Destination::{self, Logical, Physical},
+            },
+            vector::VectorSet,
         },
-        vector::VectorSet,
     },
 };
 use proptest::{

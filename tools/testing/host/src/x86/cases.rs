@@ -10,14 +10,17 @@
 use super::{
     reference::{self, Arch, Entry, Lapic, MAX_ROUTES},
     routing::{
-        apic::{Apic, ApicId, BroadcastQuirk, LogicalModel, X2ApicApi},
-        dest_map::{List, NoMemory, Slot},
-        level_routes::LevelRoutes,
-        msi::{Msi, MsiFormat},
-        route::{Kept, ReservedPins, Route},
-        scan::{self, Scan},
-        sint::SintRoute,
-        vector::VectorSet,
+        list::{List, NoMemory},
+        x86::{
+            apic::{Apic, ApicId, BroadcastQuirk, LogicalModel, X2ApicApi},
+            dest_map::Slot,
+            level_routes::LevelRoutes,
+            msi::{Msi, MsiFormat},
+            route::{Kept, ReservedPins, Route},
+            scan::{self, Scan},
+            sint::SintRoute,
+            vector::VectorSet,
+        },
         Parity,
     },
 };

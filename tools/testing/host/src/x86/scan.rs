@@ -7,10 +7,12 @@ use super::{
     property,
     reference::{self, Entry, LapicIrq},
     routing::{
-        apic::{Apic, ApicId, BroadcastQuirk, X2ApicApi},
-        msi::{Msi, MsiFormat},
-        scan::{owed, scan, Scan},
-        vector::VectorSet,
+        x86::{
+            apic::{Apic, ApicId, BroadcastQuirk, X2ApicApi},
+            msi::{Msi, MsiFormat},
+            scan::{owed, scan, Scan},
+            vector::VectorSet,
+        },
         Parity,
     },
 };
@@ -176,7 +178,7 @@ fn scans_as_kvm_does() {
     });
 }
 
-/// [`super::routing::verify`] relies on this.
+/// [`routing::x86::verify`](super::routing::x86::verify) relies on this.
 #[test]
 fn more_pending_vectors_never_report_less() {
     property::check(cases::vms_with_arrivals(), |(case, arrivals)| {

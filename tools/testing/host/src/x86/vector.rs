@@ -4,7 +4,7 @@
 
 use super::{
     property,
-    routing::vector::{VectorSet, NR_VECTORS},
+    routing::x86::vector::{VectorSet, NR_VECTORS},
 };
 use proptest::{array, bits, num, prop_assert_eq};
 use std::collections::BTreeSet;

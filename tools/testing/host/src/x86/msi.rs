@@ -5,7 +5,7 @@
 use super::{
     property,
     reference::{self, Arch, LapicIrq},
-    routing::{
+    routing::x86::{
         destination::Destination::{self, Logical, Physical},
         msi::{Msi, MsiFormat, Trigger},
     },

@@ -6,10 +6,10 @@
 //! the SINT routes. Sorting them out once, before the table is published, keeps both from walking
 //! over thousands of other routes.
 
+use super::super::Parity;
 use super::{
     msi::{Delivery, Msi, Trigger},
     sint::SintRoute,
-    Parity,
 };
 
 /// The reserved pins: with a split irqchip, MSI routes of GSIs below this number stand for the

@@ -2,13 +2,13 @@
 
 //! Which EOIs a vCPU with a split irqchip has to report to userspace.
 
+use super::super::{list::List, Parity};
 use super::{
     apic::{Apic, X2ApicApi},
-    dest_map::{List, Slot},
+    dest_map::Slot,
     level_routes::LevelRoutes,
     msi::Msi,
     vector::VectorSet,
-    Parity,
 };
 
 /// The outcome of a scan.

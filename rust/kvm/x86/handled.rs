@@ -2,7 +2,7 @@
 
 //! Which EOIs a vCPU reports, in the words that KVM keeps of it.
 
-use crate::routing::{
+use crate::routing::x86::{
     scan::Scan,
     vector::VectorSet, //
 };

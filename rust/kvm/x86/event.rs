@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is counted on x86.
+
+use kernel::prelude::*;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A routing table was published.
+    Update,
+    /// A vCPU scanned the routes, or its scan was checked.
+    Scan,
+    /// A vCPU was asked to scan.
+    ScanRequest,
+    /// An interrupt was sent to a SINT.
+    SintDelivery,
+    /// An EOI or EOM of a SINT was reported to its GSI.
+    SintAck,
+    /// C and Rust did not agree.
+    Difference,
+}
+
+impl Event {
+    /// All of them, in their order, with the names of their files.
+    pub(crate) const ALL: [(Self, &'static CStr); 6] = [
+        (Self::Update, c"updates"),
+        (Self::Scan, c"scans"),
+        (Self::ScanRequest, c"scan_requests"),
+        (Self::SintDelivery, c"sint_deliveries"),
+        (Self::SintAck, c"sint_acks"),
+        (Self::Difference, c"differences"),
+    ];
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! VMs on x86: split irqchips, and Hyper-V SINTs.
+
+use super::{
+    bindings,
+    counters,
+    host,
+    list,
+    params,
+    srcu,
+    stats, //
+};
+
+pub(crate) mod event;
+#[cfg(CONFIG_KUNIT = "y")]
+pub(crate) mod fake;
+pub(crate) mod grace_period;
+pub(crate) mod handled;
+pub(crate) mod index;
+pub(crate) mod vcpu;
+pub(crate) mod views;
+pub(crate) mod vm;
+pub(crate) mod vp_index_cache;
+
+#[cfg(CONFIG_KUNIT = "y")]
+mod tests;
