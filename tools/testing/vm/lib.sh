@@ -10,16 +10,20 @@ set -euo pipefail
 export HOME=${HOME:-~}
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/kvm_irqroute
-BUILD=$TOP/build
-LOGS=$BUILD/log
 VM=$TOP/tools/testing/vm
+# Whose kernel, VM and tests, as the kernel spells it.
+ARCH=${ARCH:-x86}
+ARCH=${ARCH/#x86_64/x86}
+BUILD=$TOP/build
+[ "$ARCH" = x86 ] || BUILD+=/$ARCH
+LOGS=$BUILD/log
 
 # The newest that there is a series for.
 KVER=${KVER:-$(find "$TOP/patches" -maxdepth 1 -name 'v*' -printf '%P\n' | sort -V | sed -n '$s/^v//p')}
 JOBS=${JOBS:-$(nproc)}
 PATCHES=$TOP/patches/v$KVER
 # What the test kernel is configured with: what any has, and what only this one needs.
-CONFIGS=("$VM/config/base.config")
+CONFIGS=("$VM/config/base.config" "$VM/config/$ARCH.config")
 [ ! -f "$VM/config/v$KVER.config" ] || CONFIGS+=("$VM/config/v$KVER.config")
 MODULE=$BUILD/module/kvm_irqroute.ko
 
@@ -40,6 +44,8 @@ case "$TOP$CACHE" in
 	;;
 esac
 
+[ -f "$VM/arch/$ARCH.sh" ] || die "there is no test bed for ARCH=$ARCH" "$(cd "$VM/arch" && echo *.sh)"
+
 mkdir -p "$CACHE/lock" "$LOGS"
 
 is_debian() { [ "$(. /etc/os-release && echo "${ID:-}")" = debian ]; }
@@ -59,6 +65,9 @@ in_userland()
 	[ "$release" = debian:13 ] || return 1
 	[ ! -x /usr/bin/rustc ] || [[ $(/usr/bin/rustc --version) == "rustc 1.85."* ]]
 }
+
+# What makes up a system: each root has its own.
+SYSTEM_FOLDERS='bin|boot|dev|etc|lib|lib32|lib64|libx32|lost\+found|proc|run|sbin|sys|usr|var'
 
 # Its tools come ahead of those that a user has elsewhere: rustc above all, which must
 # match the library sources that the kernel builds core from.
@@ -225,6 +234,9 @@ for tool in RUSTC RUSTDOC RUSTFMT CLIPPY_DRIVER BINDGEN CC LD HOSTRUSTC RUST_LIB
 	[ -z "${!tool:-}" ] || MAKE_ARGS+=("$tool=${!tool}")
 done
 [ -z "${RUSTC:-}" ] || [ -n "${HOSTRUSTC:-}" ] || MAKE_ARGS+=("HOSTRUSTC=$RUSTC")
+
+# shellcheck source=arch/x86.sh
+. "$VM/arch/$ARCH.sh"
 
 # The same sources give the same build, whoever builds them and when.
 export KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_USER=kvm_irqroute KBUILD_BUILD_HOST=test
