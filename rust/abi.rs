@@ -7,21 +7,24 @@
 //! written meanwhile, a `vm` comes from [`bind`] and an `index` from [`begin_update`], and neither
 //! is used after it has been given back.
 
-use crate::kvm::{
-    arch::{
-        index::Index,
-        vm::Vm, //
+use crate::{
+    kvm::{
+        arch::{
+            index::Index,
+            vm::Vm, //
+        },
+        host::Host,
+        params::{
+            self,
+            Mode, //
+        },
+        raw::*,
+        stats::{
+            self,
+            Stats, //
+        }, //
     },
-    host::Host,
-    params::{
-        self,
-        Mode, //
-    },
-    raw::*,
-    stats::{
-        self,
-        Stats, //
-    }, //
+    routing::Origin, //
 };
 use core::{
     ptr,
@@ -37,6 +40,9 @@ use kernel::{
     types::ForeignOwnable, //
 };
 
+#[cfg(CONFIG_ARM64)]
+mod arm64;
+#[cfg(CONFIG_X86)]
 mod x86;
 
 /// The hooks, which KVM finds by this name. Each has the type that the header gives it, or the
@@ -50,12 +56,32 @@ pub(crate) static kvm_irqroute_hooks: kvm_irqroute_hooks = kvm_irqroute_hooks {
     release: Some(release),
     begin_update: Some(begin_update),
     end_update: Some(end_update),
+    #[cfg(CONFIG_X86)]
     scan: Some(x86::scan),
+    #[cfg(CONFIG_X86)]
     deliver_sint: Some(x86::deliver_sint),
+    #[cfg(CONFIG_X86)]
     ack_sint: Some(x86::ack_sint),
+    #[cfg(CONFIG_X86)]
     verify_scan: Some(x86::verify_scan),
+    #[cfg(CONFIG_X86)]
     decide_sint: Some(x86::decide_sint),
+    #[cfg(CONFIG_X86)]
     verify_sint: Some(x86::verify_sint),
+    #[cfg(CONFIG_ARM64)]
+    set_spi: Some(arm64::set_spi),
+    #[cfg(CONFIG_ARM64)]
+    forget_spi: Some(arm64::forget_spi),
+    #[cfg(CONFIG_ARM64)]
+    decide_msi: Some(arm64::decide_msi),
+    #[cfg(CONFIG_ARM64)]
+    ack_pin: Some(arm64::ack_pin),
+    #[cfg(CONFIG_ARM64)]
+    verify_spi: Some(arm64::verify_spi),
+    #[cfg(CONFIG_ARM64)]
+    verify_msi: Some(arm64::verify_msi),
+    #[cfg(CONFIG_ARM64)]
+    verify_ack: Some(arm64::verify_ack),
 };
 
 /// What KVM compares, so that a helper with other structures than its own stays unused.
@@ -64,7 +90,10 @@ const SIZES: usize = size_of::<kvm_irqroute_hooks>()
     + ARCH_SIZES
     + size_of::<kvm_irq_routing_entry>();
 
+#[cfg(CONFIG_X86)]
 const ARCH_SIZES: usize = size_of::<kvm_irqroute_vcpu_view>() + size_of::<kvm_irqroute_synic>();
+#[cfg(CONFIG_ARM64)]
+const ARCH_SIZES: usize = size_of::<kvm_irqroute_vm_view>() + size_of::<kvm_irqroute_msi_view>();
 
 // Several threads use them at the same time, through raw pointers, which do not ask for it.
 const _: () = {
@@ -182,6 +211,15 @@ unsafe extern "C" fn release(vm: *mut kvm_irqroute_vm, index: *mut kvm_irqroute_
     drop(unsafe { <Pin<KBox<Vm>>>::from_foreign(vm.cast()) });
 }
 
+/// Reads the flags of a table.
+fn origin_of(flags: u32) -> Origin {
+    if flags & KVM_IRQROUTE_DEFAULT != 0 {
+        Origin::Default
+    } else {
+        Origin::Userspace
+    }
+}
+
 /// Makes the index of a routing table that is valid and about to be published, and lets scans cover
 /// both that and the current one.
 ///
@@ -190,7 +228,8 @@ unsafe extern "C" fn release(vm: *mut kvm_irqroute_vm, index: *mut kvm_irqroute_
 /// the call only. On success `*index`, which may be null if there is nothing to keep or `old` once
 /// more, is to be given back once no reader of its table is left.
 ///
-/// Returns 0 or `-ENOMEM`, in which case nothing has changed.
+/// Returns 0, or `-ENOMEM` or `-EEXIST` (for KVM's default routes, if userspace has set others), in
+/// which cases nothing has changed.
 ///
 /// # Safety
 ///
@@ -202,6 +241,7 @@ unsafe extern "C" fn begin_update(
     old: *mut kvm_irqroute_index,
     routes: *const kvm_irq_routing_entry,
     nr: u32,
+    flags: u32,
     index: *mut *mut kvm_irqroute_index,
 ) -> c_int {
     // SAFETY: `vm` is bound during the call.
@@ -219,7 +259,7 @@ unsafe extern "C" fn begin_update(
         unsafe { slice::from_raw_parts(routes, nr as usize) }
     };
 
-    match vm.begin_update(view, old, routes) {
+    match vm.begin_update(view, old, routes, origin_of(flags)) {
         Ok(new) => {
             let raw = new.map_or(ptr::null(), Arc::into_raw).cast_mut();
 

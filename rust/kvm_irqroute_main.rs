@@ -2,9 +2,10 @@
 
 //! Interrupt routes of KVM VMs, handled in Rust.
 //!
-//! KVM offers each new VM to this module and then asks it which EOIs a VM with a split irqchip
-//! reports, what a change of the routes has to update, and where Hyper-V SINT routes go. See
-//! `Documentation/` for the design and the hook ABI.
+//! KVM offers each new VM to this module and then asks it, on x86, which EOIs a VM with a split
+//! irqchip reports, what a change of the routes has to update, and where Hyper-V SINT routes go; on
+//! arm64, where the interrupts of irqfds go and who hears of their end. See `Documentation/` for the
+//! design and the hook ABI.
 //!
 //! Imports run one way: this file, [`abi`], [`kvm`], [`routing`].
 
@@ -21,7 +22,7 @@ module! {
     type: IrqRoute,
     name: "kvm_irqroute",
     authors: ["The kvm_irqroute authors"],
-    description: "Interrupt routes of KVM VMs: split irqchip, routing updates, Hyper-V SINTs",
+    description: "Interrupt routes of KVM VMs: split irqchip, Hyper-V SINTs, irqfds of arm64",
     license: "GPL v2",
 }
 

@@ -277,7 +277,7 @@ mod tests {
         // SAFETY: The VM is bound, `view` and `index` are locals, and there was no table before.
         let result = unsafe {
             let old = ptr::null_mut();
-            let result = begin_update(vm, &view, old, routes.as_ptr(), nr, &mut index);
+            let result = begin_update(vm, &view, old, routes.as_ptr(), nr, 0, &mut index);
 
             end_update(vm, old);
             result

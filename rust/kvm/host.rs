@@ -59,6 +59,7 @@ impl Host {
     /// # Safety
     ///
     /// The caller must be in a read-side critical section of the VM's `irq_srcu`.
+    #[cfg(CONFIG_X86)]
     pub(super) unsafe fn notify_acked_gsi(&self, gsi: i32) {
         if let Some(notify_acked_gsi) = self.ops().notify_acked_gsi {
             // SAFETY: By the invariants, `kvm` is valid. KVM walks a list that `irq_srcu` protects,

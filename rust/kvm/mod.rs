@@ -12,9 +12,15 @@ pub(crate) mod params;
 pub(crate) mod srcu;
 pub(crate) mod stats;
 
+#[cfg(CONFIG_ARM64)]
+pub(crate) mod arm64;
+#[cfg(CONFIG_X86)]
 pub(crate) mod x86;
 
 /// What the architecture has of its own. All have an index of a table and a VM.
+#[cfg(CONFIG_ARM64)]
+pub(crate) use arm64 as arch;
+#[cfg(CONFIG_X86)]
 pub(crate) use x86 as arch;
 
 /// The C names that the hooks need for their signatures, and nothing else.
@@ -28,9 +34,17 @@ pub(crate) mod raw {
         kvm_irqroute_ops,
         kvm_irqroute_vm,
         kvm_irqroute_vm_view,
-        KVM_IRQROUTE_ABI, //
+        KVM_IRQROUTE_ABI,
+        KVM_IRQROUTE_DEFAULT, //
     };
 
+    #[cfg(CONFIG_ARM64)]
+    pub(crate) use super::bindings::{
+        kvm_irqroute_msi_view,
+        KVM_IRQROUTE_IRQ_LINE, //
+    };
+
+    #[cfg(CONFIG_X86)]
     pub(crate) use super::bindings::{
         kvm_irqroute_synic,
         kvm_irqroute_vcpu_view,

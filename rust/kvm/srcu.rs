@@ -52,8 +52,15 @@ impl<'a> IrqSrcu<'a> {
         unsafe { index.cast::<Index>().as_ref() }
     }
 
+    /// Returns what the module may ask of KVM.
+    #[cfg(CONFIG_ARM64)]
+    pub(super) fn host(&self) -> &Host {
+        self.host
+    }
+
     /// Tells everyone who waits for the end of the interrupt of `gsi`, i.e. its resample irqfds.
     /// Process context.
+    #[cfg(CONFIG_X86)]
     pub(crate) fn notify_acked_gsi(&self, gsi: i32) {
         // SAFETY: By the invariants, the section that protects their list lasts during the call.
         unsafe { self.host.notify_acked_gsi(gsi) }

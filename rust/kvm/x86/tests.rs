@@ -47,6 +47,7 @@ mod suite {
             update::Changes,
             vector::VectorSet, //
         },
+        Origin,
         Parity, //
     };
     use core::{
@@ -222,7 +223,7 @@ mod suite {
         routes: &[bindings::kvm_irq_routing_entry],
     ) -> Result<(Option<Arc<Index>>, u32, u32)> {
         fake::STATE.requests.store(0, Relaxed);
-        let new = vm.begin_update(&fake::split_vm(), borrow(old), routes)?;
+        let new = vm.begin_update(&fake::split_vm(), borrow(old), routes, Origin::Userspace)?;
         let before = fake::STATE.requests.load(Relaxed);
         vm.end_update();
         let after = fake::STATE.requests.load(Relaxed).wrapping_sub(before);
@@ -263,7 +264,7 @@ mod suite {
         let requests = || fake::STATE.requests.load(Relaxed);
 
         assert_eq!(handled(&old), [0, 1 << 1, 0, 0]);
-        let new = vm.begin_update(&view, borrow(&old), &routes)?;
+        let new = vm.begin_update(&view, borrow(&old), &routes, Origin::Userspace)?;
         assert_eq!(requests(), 1);
         // Whichever table a vCPU finds, it has to know both.
         assert_eq!(handled(&old), [0, 1 << 1 | 1 << 2, 0, 0]);
@@ -288,7 +289,7 @@ mod suite {
         let vm = vm(Mode::Rust, Parity::Off)?;
         let old = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
         let new = [fake::msi_route(0, 0xfee0_0000, LEVEL | 0x42)];
-        let new = vm.begin_update(&fake::split_vm(), borrow(&old), &new)?;
+        let new = vm.begin_update(&fake::split_vm(), borrow(&old), &new, Origin::Userspace)?;
 
         // The last interrupt by the old table may arrive right after the look at the APIC.
         let end = ptr::from_ref(&*vm).expose_provenance();
@@ -342,7 +343,7 @@ mod suite {
                 let vm = vm(Mode::Rust, Parity::Off)?;
                 let (old, view) = (index(old)?, fake::split_vm());
 
-                let new = vm.begin_update(&view, borrow(&old), new)?;
+                let new = vm.begin_update(&view, borrow(&old), new, Origin::Userspace)?;
                 assert_eq!(reported(), [1 << 0x21, 0]);
                 vm.end_update();
                 drop(new);
@@ -449,7 +450,7 @@ mod suite {
         // By the time of the update, 32-bit destinations are on.
         fake::STATE.apic_id.store(2, Relaxed);
         view.x2apic_format = 1;
-        vm.begin_update(&view, borrow(&to_256), &to_1)?;
+        vm.begin_update(&view, borrow(&to_256), &to_1, Origin::Userspace)?;
         vm.end_update();
         assert_eq!(fake::STATE.requests.load(Relaxed), 2);
         Ok(())
@@ -461,7 +462,12 @@ mod suite {
             fake::reset(0x60);
             fake::STATE.vp_index.store(7, Relaxed);
             let vm = vm(Mode::Rust, parity)?;
-            vm.begin_update(&fake::split_vm(), None, &[fake::sint_route(9, 7, 2)])?;
+            vm.begin_update(
+                &fake::split_vm(),
+                None,
+                &[fake::sint_route(9, 7, 2)],
+                Origin::Userspace,
+            )?;
             vm.end_update();
 
             // Nothing is known of it yet.

@@ -59,6 +59,7 @@ use crate::routing::{
             sint_agrees, //
         }, //
     },
+    Origin,
     Parity, //
 };
 use core::ptr;
@@ -161,12 +162,14 @@ impl Vm {
     }
 
     /// Makes the index of a routing table that is about to be published in place of that with the
-    /// index `old`, and lets scans cover both of them. Process context.
+    /// index `old`, and lets scans cover both of them. Process context. KVM's default routes come with
+    /// the irqchip, without which userspace can set none.
     pub(crate) fn begin_update(
         &self,
         view: &bindings::kvm_irqroute_vm_view,
         old: Option<ArcBorrow<'_, Index>>,
         routes: &[bindings::kvm_irq_routing_entry],
+        _origin: Origin,
     ) -> Result<Option<Arc<Index>>> {
         let (pins, api) = (view.reserved_pins(), view.x2apic_api());
         let new = Index::new(old, routes, pins, self.parity, api.format)?;

@@ -15,6 +15,7 @@
 //! | [`property`]       | how properties are run                                       |
 //! | [`x86::reference`] | what KVM does in C on x86                                    |
 //! | [`x86::cases`]     | generated x86 VMs, readable by both implementations          |
+//! | [`arm64::reference`] | what KVM does in C on arm64                                   |
 //!
 //! Properties use a fixed seed, so that a commit passes or fails the same way everywhere.
 //! `PROPTEST_RNG_SEED` and `PROPTEST_CASES` in the environment look further.
@@ -27,4 +28,5 @@ mod routing;
 mod list;
 mod property;
 
+mod arm64;
 mod x86;

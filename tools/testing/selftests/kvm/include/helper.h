@@ -20,6 +20,25 @@ static inline bool helper_is_loaded(void)
 	return !access(HELPER_PARAMETERS "mode", W_OK);
 }
 
+/* Whether it decides for the VMs that are created from now on, better than KVM's C. */
+static inline bool helper_decides(void)
+{
+	char mode[16] = "", parity[16] = "";
+	FILE *file;
+
+	file = fopen(HELPER_PARAMETERS "mode", "r");
+	if (file) {
+		TEST_ASSERT(fgets(mode, sizeof(mode), file), "Cannot read the mode");
+		fclose(file);
+	}
+	file = fopen(HELPER_PARAMETERS "parity", "r");
+	if (file) {
+		TEST_ASSERT(fgets(parity, sizeof(parity), file), "Cannot read the parity");
+		fclose(file);
+	}
+	return !strcmp(mode, "rust\n") && !strcmp(parity, "0\n");
+}
+
 /* Sets a parameter for the VMs that are created from now on. */
 static inline void helper_write_parameter(const char *name, const char *value)
 {

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! VMs on arm64: SPIs, and MSIs for an ITS.
+
+use super::{
+    bindings,
+    counters,
+    host,
+    list,
+    params,
+    srcu,
+    stats, //
+};
+
+pub(crate) mod event;
+pub(crate) mod index;
+mod lines;
+mod views;
+pub(crate) mod vm;

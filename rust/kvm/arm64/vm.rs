@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A VM that is bound to the module.
+
+use super::{
+    bindings,
+    counters::Event,
+    host::{
+        self,
+        Host, //
+    },
+    index::Index,
+    lines::Lines,
+    params::Mode,
+    srcu::IrqSrcu,
+    stats::Stats, //
+};
+use crate::routing::{
+    arm64::{
+        msi::{
+            self,
+            DeadMsi,
+            MsiError, //
+        },
+        route,
+        spi::{
+            change,
+            LineChange,
+            Source,
+            Spi,
+            NR_PINS, //
+        },
+        table,
+        verify::{
+            ack_agrees,
+            msi_agrees,
+            spi_agrees,
+            Outcome, //
+        }, //
+    },
+    Origin,
+    Parity, //
+};
+use kernel::{
+    error::to_result,
+    fmt,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        ArcBorrow, //
+    }, //
+};
+
+/// A bound VM, from KVM_CREATE_VM until it is destroyed.
+#[pin_data]
+pub(crate) struct Vm {
+    host: Host,
+    mode: Mode,
+    parity: Parity,
+    stats: Stats,
+    lines: Lines,
+    /// Whether userspace has set routes. Written by updates, of which there is one at a time.
+    userspace_has_set: Atomic<bool>,
+}
+
+/// Returns what counts the interrupts that are lost for a reason.
+fn event_of(dead: DeadMsi) -> Event {
+    match dead {
+        DeadMsi::NoIts => Event::DeadNoIts,
+        DeadMsi::NoDeviceId => Event::DeadNoDeviceId,
+        DeadMsi::NoDoorbell => Event::DeadNoDoorbell,
+        DeadMsi::LongId => Event::DeadLongId,
+    }
+}
+
+/// Returns the GSIs that hear of the end of a pin.
+fn gsis(index: Option<&Index>, pin: u32) -> impl Iterator<Item = u32> + '_ {
+    route::gsis(index.map_or(&[], Index::pin_routes), pin)
+}
+
+impl Host {
+    /// Tells the interrupt controller that the line of an SPI is high, or low. Any context.
+    fn inject_spi(&self, spi: Spi, high: bool) -> Result {
+        let Some(inject_spi) = self.ops().inject_spi else {
+            return Err(EINVAL);
+        };
+
+        // SAFETY: By the invariants, the VM is valid. KVM checks the INTID, and does its own locking,
+        // from any context.
+        to_result(unsafe { inject_spi(self.kvm(), spi.intid(), i32::from(high)) })
+    }
+}
+
+impl IrqSrcu<'_> {
+    /// Calls KVM's op for the resamplefds of `gsi`. Any context.
+    fn call_resample(&self, gsi: u32, notify: bool) -> bool {
+        let (Some(resample), Ok(gsi)) = (self.host().ops().resample, i32::try_from(gsi)) else {
+            return false;
+        };
+
+        // SAFETY: By the invariants of `Host`, the VM is valid. KVM walks lists that `irq_srcu` protects,
+        // and by the invariants of `self` the current thread is in a section of it.
+        unsafe { resample(self.host().kvm(), gsi, notify) }
+    }
+
+    /// Tells whether the end of an interrupt of `gsi` is waited for. Any context.
+    fn has_resampler(&self, gsi: u32) -> bool {
+        self.call_resample(gsi, false)
+    }
+
+    /// Tells everyone who waits for it of the end of an interrupt of `gsi`. Any context.
+    fn resample(&self, gsi: u32) {
+        self.call_resample(gsi, true);
+    }
+}
+
+impl Vm {
+    /// Makes the module's side of a VM.
+    pub(crate) fn new(host: Host, mode: Mode, parity: Parity, stats: Stats) -> impl PinInit<Self> {
+        pin_init!(Self {
+            host,
+            mode,
+            parity,
+            stats,
+            lines: Lines::new(),
+            userspace_has_set: Atomic::new(false),
+        })
+    }
+
+    /// Returns what the module may ask of KVM.
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Makes the index of a routing table that is about to be published. Process context. Returns
+    /// `EEXIST` if the table is not to take the place of the current one.
+    pub(crate) fn begin_update(
+        &self,
+        _view: &bindings::kvm_irqroute_vm_view,
+        _old: Option<ArcBorrow<'_, Index>>,
+        routes: &[bindings::kvm_irq_routing_entry],
+        origin: Origin,
+    ) -> Result<Option<Arc<Index>>> {
+        if !table::is_taken(origin, self.userspace_has_set.load(Relaxed), self.parity) {
+            return Err(EEXIST);
+        }
+        let index = Index::new(routes)?;
+
+        if origin == Origin::Userspace {
+            self.userspace_has_set.store(!routes.is_empty(), Relaxed);
+        }
+        Ok(index)
+    }
+
+    /// Ends an update: no one uses the table before the current one any more. Process context.
+    pub(crate) fn end_update(&self) {
+        self.stats.count(Event::Update);
+    }
+
+    /// Counts an interrupt that is lost, and says so the first time.
+    fn lose(&self, event: Event, what: fmt::Arguments<'_>) {
+        self.stats.count(event);
+        if self.stats.get(event) == 1 && host::may_log() {
+            pr_warn!("{what}\n");
+        }
+    }
+
+    /// Raises or lowers the line of a pin, as far as one of its sources, or who is none of them, is
+    /// concerned. Any context. Returns `EINVAL` if the pin has no SPI, or what KVM's interrupt
+    /// controller says.
+    pub(crate) fn set_spi(
+        &self,
+        pin: u32,
+        nr_spis: u32,
+        source: Option<Source>,
+        raised: bool,
+    ) -> Result {
+        let Some(spi) = Spi::of_pin(pin, nr_spis) else {
+            self.lose(
+                Event::DeadNoSpi,
+                fmt!("pin {pin} has no SPI, the VM has {nr_spis}"),
+            );
+            return Err(EINVAL);
+        };
+
+        self.stats.count(Event::SpiChange);
+        // With parity, the line is as the last one of its sources says.
+        if self.parity == Parity::On {
+            return self.host.inject_spi(spi, raised);
+        }
+
+        if let Some(source) = source {
+            self.lines.set(spi, source, raised);
+        }
+        self.tell(spi, raised).inspect_err(|_| {
+            if let Some(source) = source {
+                self.lines.set(spi, source, false);
+            }
+        })
+    }
+
+    /// Tells the interrupt controller that a line was raised or lowered, until it has been told what
+    /// all sources say. Any context.
+    fn tell(&self, spi: Spi, mut raised: bool) -> Result {
+        loop {
+            match change(raised, self.lines.is_held(spi)) {
+                LineChange::Raise => return self.host.inject_spi(spi, true),
+                LineChange::Lower => self.host.inject_spi(spi, false)?,
+                LineChange::None => return Ok(()),
+            }
+            // Whoever raises it meanwhile may have told so before.
+            if !self.lines.is_held(spi) {
+                return Ok(());
+            }
+            raised = true;
+        }
+    }
+
+    /// Forgets who raises the line of a pin, which userspace has restored. Any context.
+    pub(crate) fn forget_spi(&self, pin: u32) {
+        if let Some(spi) = Spi::of_pin(pin, NR_PINS as u32) {
+            self.lines.forget(spi);
+        }
+    }
+
+    /// Decides whether KVM may deliver an MSI. Any context.
+    pub(crate) fn decide_msi(
+        &self,
+        view: &bindings::kvm_irqroute_msi_view,
+        raised: bool,
+    ) -> Result<(), MsiError> {
+        let msi = view.msi();
+        let decision = msi::decide(&msi, view.its(), raised, self.parity);
+
+        if let Err(MsiError::Dead(dead)) = decision {
+            self.lose(
+                event_of(dead),
+                fmt!("an MSI reaches no ITS: {dead:?}, {msi:x?}"),
+            );
+        }
+        decision
+    }
+
+    /// Counts a difference, and logs it within a rate limit.
+    fn differs(&self, what: fmt::Arguments<'_>) {
+        self.stats.count(Event::Difference);
+        if host::may_log() {
+            pr_warn!("{what}\n");
+        }
+    }
+
+    /// Checks what KVM's C did with the line of a pin. Any context.
+    pub(crate) fn verify_spi(&self, pin: u32, nr_spis: u32, c: Outcome) {
+        self.stats.count(Event::SpiChange);
+        if !spi_agrees(c, Spi::of_pin(pin, nr_spis).is_some()) {
+            self.differs(fmt!("pin {pin} of {nr_spis} differs: C {c:?}"));
+        }
+    }
+
+    /// Checks what KVM's C did with an MSI. Any context.
+    pub(crate) fn verify_msi(
+        &self,
+        view: &bindings::kvm_irqroute_msi_view,
+        raised: bool,
+        c: Outcome,
+    ) {
+        let decision = msi::decide(&view.msi(), view.its(), raised, self.parity);
+
+        if !msi_agrees(c, decision) {
+            self.differs(fmt!("an MSI differs: C {c:?}, Rust {decision:?}"));
+        }
+    }
+
+    /// Checks whom KVM's C told of the end of the SPI of a pin. Any context.
+    pub(crate) fn verify_ack(&self, index: Option<&Index>, pin: u32, c: Option<u32>) {
+        if c.is_some() {
+            self.stats.count(Event::SpiAck);
+        }
+        if !ack_agrees(c, gsis(index, pin)) {
+            self.differs(fmt!("the end of pin {pin} differs: C {c:?}"));
+        }
+    }
+
+    /// Reports the end of the SPI of a pin to the GSIs that are routed to it, and to the one that has
+    /// raised its line, wherever that is routed by now. Any context.
+    ///
+    /// The line goes down once, before anyone hears of it: whoever has heard may raise it again.
+    pub(crate) fn ack_pin(&self, srcu: &IrqSrcu<'_>, index: Option<&Index>, pin: u32) {
+        let Some(spi) = Spi::of_pin(pin, NR_PINS as u32) else {
+            return;
+        };
+        let raised_by = self.lines.end_resample(spi);
+        let left = raised_by.filter(|raised_by| gsis(index, pin).all(|gsi| gsi != *raised_by));
+
+        // A line that is not known to be raised may have been restored.
+        if raised_by.is_some() || gsis(index, pin).any(|gsi| srcu.has_resampler(gsi)) {
+            // The interrupt controller has the SPI, whose end it has just told.
+            let _ = self.tell(spi, false);
+        }
+        for gsi in Iterator::chain(gsis(index, pin), left) {
+            self.stats.count(Event::SpiAck);
+            srcu.resample(gsi);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pins of the interrupt controller, which are its SPIs.
+
+/// The least INTID of a shared peripheral interrupt (Arm GIC architecture specification, "INTIDs").
+const FIRST_SPI: u32 = 32;
+
+/// The number of pins that a route can name (KVM_IRQCHIP_NUM_PINS of arm64, INTIDs 32 to 1019).
+pub(crate) const NR_PINS: usize = 988;
+
+/// A shared peripheral interrupt that a VM has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spi {
+    pin: u32,
+}
+
+impl Spi {
+    /// Returns the SPI that `pin` of an irqchip route is (KVM API, KVM_IRQFD), if the VM has `nr_spis`
+    /// of them.
+    pub(crate) fn of_pin(pin: u32, nr_spis: u32) -> Option<Self> {
+        (pin < nr_spis).then_some(Self { pin })
+    }
+
+    /// Returns the pin, below the number of SPIs.
+    pub(crate) fn pin(&self) -> u32 {
+        self.pin
+    }
+
+    /// Returns the INTID, 32 and above.
+    pub(crate) fn intid(&self) -> u32 {
+        self.pin.wrapping_add(FIRST_SPI)
+    }
+}
+
+/// Who raises the line of an SPI until it lowers it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// An irqfd with a resamplefd, which lowers it at the end of the interrupt.
+    Resample {
+        /// The GSI of the irqfd.
+        gsi: u32,
+    },
+    /// KVM_IRQ_LINE.
+    IrqLine,
+}
+
+/// What becomes of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LineChange {
+    /// It goes up, or once more: an edge-triggered interrupt counts each time.
+    Raise,
+    /// It goes down.
+    Lower,
+    /// It stays high, as another source raises it.
+    None,
+}
+
+/// Decides what becomes of a line when it is raised or lowered, given whether one of its sources
+/// raises it then.
+///
+/// An irqfd without a resamplefd is not a source: it raises the line and leaves it to KVM_IRQ_LINE to
+/// lower it.
+pub(crate) fn change(raised: bool, held: bool) -> LineChange {
+    match (raised, held) {
+        (true, _) => LineChange::Raise,
+        (false, false) => LineChange::Lower,
+        (false, true) => LineChange::None,
+    }
+}
