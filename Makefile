@@ -30,7 +30,7 @@ clean:
 	rm -rf build rust-project.json
 
 help:
-	@echo 'kvm_irqroute: interrupt routes of KVM x86, in Rust'
+	@echo 'kvm_irqroute: interrupt routes of KVM, in Rust'
 	@echo
 	@echo '  make KDIR=...          build kvm_irqroute.ko for the kernel built in KDIR'
 	@echo '  make deb               a package that builds it for the backports kernels of a Debian 13'
