@@ -12,12 +12,12 @@
  */
 #include <linux/sizes.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
 
 #include "kvm_test_harness.h"
 #include "kvm_util.h"
 #include "gic.h"
 #include "gic_v3.h"
+#include "irqfd.h"
 #include "processor.h"
 #include "ucall.h"
 #include "vgic.h"
@@ -239,74 +239,15 @@ static bool line_is_high(struct test *t, u32 intid)
 	return level & BIT(intid % 32);
 }
 
-struct irqfd {
-	u32 intid;
-	int fd;
-	int resamplefd;
-};
-
-static struct irqfd irqfd_create(u32 intid)
-{
-	struct irqfd irqfd = {
-		.intid = intid,
-		.fd = kvm_new_eventfd(),
-		.resamplefd = eventfd(0, EFD_NONBLOCK),
-	};
-
-	TEST_ASSERT(irqfd.resamplefd >= 0, __KVM_SYSCALL_ERROR("eventfd()", irqfd.resamplefd));
-	return irqfd;
-}
-
-static void irqfd_assign(struct test *t, struct irqfd *irqfd)
-{
-	kvm_assign_irqfd(t->vm, GSI(irqfd->intid), irqfd->fd);
-}
-
-static void irqfd_assign_resample(struct test *t, struct irqfd *irqfd)
-{
-	struct kvm_irqfd args = {
-		.fd = irqfd->fd,
-		.gsi = GSI(irqfd->intid),
-		.flags = KVM_IRQFD_FLAG_RESAMPLE,
-		.resamplefd = irqfd->resamplefd,
-	};
-
-	vm_ioctl(t->vm, KVM_IRQFD, &args);
-}
-
-static void irqfd_signal(struct irqfd *irqfd)
-{
-	TEST_ASSERT_EQ(eventfd_write(irqfd->fd, 1), 0);
-}
-
-/* How often the resamplefd has been signaled since it was last asked. */
-static u64 irqfd_resampled(struct irqfd *irqfd)
-{
-	eventfd_t count;
-
-	if (!eventfd_read(irqfd->resamplefd, &count))
-		return count;
-
-	TEST_ASSERT_EQ(errno, EAGAIN);
-	return 0;
-}
-
-static void irqfd_free(struct test *t, struct irqfd *irqfd)
-{
-	kvm_deassign_irqfd(t->vm, GSI(irqfd->intid), irqfd->fd);
-	close(irqfd->fd);
-	close(irqfd->resamplefd);
-}
-
 /* Resampling irqfds: each signal is taken once, and gives one signal back. */
 
 static void check_resample(struct config c)
 {
 	struct test t = test_create(1, c);
-	struct irqfd irqfd = irqfd_create(SPI_A);
+	struct irqfd irqfd = irqfd_create(GSI(SPI_A));
 	u32 i;
 
-	irqfd_assign_resample(&t, &irqfd);
+	irqfd_assign_resample(t.vm, &irqfd);
 
 	for (i = 1; i <= 10; i++) {
 		irqfd_signal(&irqfd);
@@ -324,7 +265,7 @@ static void check_resample(struct config c)
 		TEST_ASSERT_EQ(irqfd_resampled(&irqfd), 0);
 	}
 
-	irqfd_free(&t, &irqfd);
+	irqfd_free(t.vm, &irqfd);
 	test_free(&t);
 }
 
@@ -356,8 +297,8 @@ static void check_resample_many(struct config c)
 	u32 i;
 
 	for (i = 0; i < NR_MANY; i++) {
-		irqfds[i] = irqfd_create(FIRST_OF_MANY + i);
-		irqfd_assign_resample(&t, &irqfds[i]);
+		irqfds[i] = irqfd_create(GSI(FIRST_OF_MANY + i));
+		irqfd_assign_resample(t.vm, &irqfds[i]);
 		irqfd_signal(&irqfds[i]);
 	}
 
@@ -368,7 +309,7 @@ static void check_resample_many(struct config c)
 		TEST_ASSERT_EQ(irqfd_resampled(&irqfds[i]), 1);
 		TEST_ASSERT(!line_is_high(&t, FIRST_OF_MANY + i),
 			    "The line of SPI %u is high", FIRST_OF_MANY + i);
-		irqfd_free(&t, &irqfds[i]);
+		irqfd_free(t.vm, &irqfds[i]);
 	}
 	test_free(&t);
 }
@@ -392,8 +333,8 @@ TEST(resample_many_active)
 
 	run_request(t.vcpus[0], OP_NEST, 0);
 	for (i = 0; i < NR_NESTED; i++) {
-		irqfds[i] = irqfd_create(FIRST_OF_MANY + i);
-		irqfd_assign_resample(&t, &irqfds[i]);
+		irqfds[i] = irqfd_create(GSI(FIRST_OF_MANY + i));
+		irqfd_assign_resample(t.vm, &irqfds[i]);
 		irqfd_signal(&irqfds[i]);
 		TEST_ASSERT_EQ(irqfd_resampled(&irqfds[i]), 0);
 		run(t.vcpus[0]);
@@ -402,7 +343,7 @@ TEST(resample_many_active)
 	for (i = 0; i < NR_NESTED; i++) {
 		TEST_ASSERT_EQ(taken(&t, FIRST_OF_MANY + i), 1);
 		TEST_ASSERT_EQ(irqfd_resampled(&irqfds[i]), 1);
-		irqfd_free(&t, &irqfds[i]);
+		irqfd_free(t.vm, &irqfds[i]);
 	}
 	test_free(&t);
 }
@@ -411,10 +352,10 @@ TEST(resample_many_active)
 TEST(resample_shared_line)
 {
 	struct test t = test_create(1, (struct config) {});
-	struct irqfd irqfds[] = { irqfd_create(SPI_A), irqfd_create(SPI_A) };
+	struct irqfd irqfds[] = { irqfd_create(GSI(SPI_A)), irqfd_create(GSI(SPI_A)) };
 
-	irqfd_assign_resample(&t, &irqfds[0]);
-	irqfd_assign_resample(&t, &irqfds[1]);
+	irqfd_assign_resample(t.vm, &irqfds[0]);
+	irqfd_assign_resample(t.vm, &irqfds[1]);
 	irqfd_signal(&irqfds[1]);
 	run(t.vcpus[0]);
 
@@ -422,8 +363,8 @@ TEST(resample_shared_line)
 	TEST_ASSERT_EQ(irqfd_resampled(&irqfds[0]), 1);
 	TEST_ASSERT_EQ(irqfd_resampled(&irqfds[1]), 1);
 
-	irqfd_free(&t, &irqfds[0]);
-	irqfd_free(&t, &irqfds[1]);
+	irqfd_free(t.vm, &irqfds[0]);
+	irqfd_free(t.vm, &irqfds[1]);
 	test_free(&t);
 }
 
@@ -431,16 +372,16 @@ TEST(resample_shared_line)
 TEST(resample_edge)
 {
 	struct test t = test_create(1, (struct config) { .edge = true });
-	struct irqfd irqfd = irqfd_create(SPI_A);
+	struct irqfd irqfd = irqfd_create(GSI(SPI_A));
 
-	irqfd_assign_resample(&t, &irqfd);
+	irqfd_assign_resample(t.vm, &irqfd);
 	irqfd_signal(&irqfd);
 	run(t.vcpus[0]);
 
 	TEST_ASSERT_EQ(taken(&t, SPI_A), 1);
 	TEST_ASSERT_EQ(irqfd_resampled(&irqfd), 0);
 
-	irqfd_free(&t, &irqfd);
+	irqfd_free(t.vm, &irqfd);
 	test_free(&t);
 }
 
@@ -448,9 +389,9 @@ TEST(resample_edge)
 TEST(resample_deactivated_by_other_vcpu)
 {
 	struct test t = test_create(2, (struct config) { .split = true, .no_dir = SPI_A });
-	struct irqfd irqfd = irqfd_create(SPI_A);
+	struct irqfd irqfd = irqfd_create(GSI(SPI_A));
 
-	irqfd_assign_resample(&t, &irqfd);
+	irqfd_assign_resample(t.vm, &irqfd);
 	irqfd_signal(&irqfd);
 	run(t.vcpus[0]);
 	TEST_ASSERT_EQ(taken(&t, SPI_A), 1);
@@ -465,7 +406,7 @@ TEST(resample_deactivated_by_other_vcpu)
 	TEST_ASSERT_EQ(taken(&t, SPI_A), 1);
 	TEST_ASSERT_EQ(irqfd_resampled(&irqfd), 0);
 
-	irqfd_free(&t, &irqfd);
+	irqfd_free(t.vm, &irqfd);
 	test_free(&t);
 }
 
@@ -479,11 +420,11 @@ static void *run_thread(void *vcpu)
 TEST(resample_deactivated_by_other_vcpu_in_lr)
 {
 	struct test t = test_create(2, (struct config) { .split = true, .no_dir = SPI_A });
-	struct irqfd irqfd = irqfd_create(SPI_A);
+	struct irqfd irqfd = irqfd_create(GSI(SPI_A));
 	pthread_t thread;
 	u32 i;
 
-	irqfd_assign_resample(&t, &irqfd);
+	irqfd_assign_resample(t.vm, &irqfd);
 
 	write_guest_global(t.vm, spin, true);
 	write_guest_global(t.vm, request.op, OP_SPIN);
@@ -508,7 +449,7 @@ TEST(resample_deactivated_by_other_vcpu_in_lr)
 	TEST_ASSERT_EQ(taken(&t, SPI_A), 3);
 	TEST_ASSERT_EQ(irqfd_resampled(&irqfd), 0);
 
-	irqfd_free(&t, &irqfd);
+	irqfd_free(t.vm, &irqfd);
 	test_free(&t);
 }
 
@@ -519,9 +460,9 @@ TEST(resample_deactivated_by_other_vcpu_in_lr)
 TEST(resample_inactive_deactivated)
 {
 	struct test t = test_create(2, (struct config) { .split = true });
-	struct irqfd irqfd = irqfd_create(SPI_A);
+	struct irqfd irqfd = irqfd_create(GSI(SPI_A));
 
-	irqfd_assign_resample(&t, &irqfd);
+	irqfd_assign_resample(t.vm, &irqfd);
 	kvm_arm_irq_line(t.vm, SPI_A, 1);
 	run_request(t.vcpus[1], OP_DIR, SPI_A);
 	TEST_ASSERT_EQ(irqfd_resampled(&irqfd), 0);
@@ -535,7 +476,7 @@ TEST(resample_inactive_deactivated)
 	TEST_ASSERT_EQ(taken(&t, SPI_A), 0);
 	TEST_ASSERT_EQ(irqfd_resampled(&irqfd), 0);
 
-	irqfd_free(&t, &irqfd);
+	irqfd_free(t.vm, &irqfd);
 	test_free(&t);
 }
 
@@ -586,28 +527,28 @@ TEST(deactivate_after_level_with_exit)
 TEST(level)
 {
 	struct test t = test_create(1, (struct config) { .lower_after = 3 });
-	struct irqfd irqfd = irqfd_create(SPI_A);
+	struct irqfd irqfd = irqfd_create(GSI(SPI_A));
 
-	irqfd_assign(&t, &irqfd);
+	irqfd_assign(t.vm, &irqfd);
 	irqfd_signal(&irqfd);
 	TEST_ASSERT(line_is_high(&t, SPI_A), "The line of SPI %u is low", SPI_A);
 	run(t.vcpus[0]);
 	TEST_ASSERT_EQ(taken(&t, SPI_A), 3);
 	TEST_ASSERT(!line_is_high(&t, SPI_A), "The line of SPI %u is high", SPI_A);
 
-	irqfd_free(&t, &irqfd);
+	irqfd_free(t.vm, &irqfd);
 	test_free(&t);
 }
 
 TEST(level_signaled_before_assign)
 {
 	struct test t = test_create(1, (struct config) { .lower_after = 3 });
-	struct irqfd irqfd = irqfd_create(SPI_A);
+	struct irqfd irqfd = irqfd_create(GSI(SPI_A));
 
 	irqfd_signal(&irqfd);
-	irqfd_assign(&t, &irqfd);
+	irqfd_assign(t.vm, &irqfd);
 	/* De-assigning completes what has not been injected yet. */
-	irqfd_free(&t, &irqfd);
+	irqfd_free(t.vm, &irqfd);
 	TEST_ASSERT(line_is_high(&t, SPI_A), "The line of SPI %u is low", SPI_A);
 	run(t.vcpus[0]);
 	TEST_ASSERT_EQ(taken(&t, SPI_A), 3);
@@ -619,28 +560,28 @@ TEST(level_signaled_before_assign)
 TEST(edge)
 {
 	struct test t = test_create(1, (struct config) { .edge = true });
-	struct irqfd irqfd = irqfd_create(SPI_A);
+	struct irqfd irqfd = irqfd_create(GSI(SPI_A));
 	u32 i;
 
-	irqfd_assign(&t, &irqfd);
+	irqfd_assign(t.vm, &irqfd);
 	for (i = 1; i <= 3; i++) {
 		irqfd_signal(&irqfd);
 		run(t.vcpus[0]);
 		TEST_ASSERT_EQ(taken(&t, SPI_A), i);
 	}
 
-	irqfd_free(&t, &irqfd);
+	irqfd_free(t.vm, &irqfd);
 	test_free(&t);
 }
 
 TEST(edge_signaled_before_assign)
 {
 	struct test t = test_create(1, (struct config) { .edge = true });
-	struct irqfd irqfd = irqfd_create(SPI_A);
+	struct irqfd irqfd = irqfd_create(GSI(SPI_A));
 
 	irqfd_signal(&irqfd);
-	irqfd_assign(&t, &irqfd);
-	irqfd_free(&t, &irqfd);
+	irqfd_assign(t.vm, &irqfd);
+	irqfd_free(t.vm, &irqfd);
 	run(t.vcpus[0]);
 	TEST_ASSERT_EQ(taken(&t, SPI_A), 1);
 
@@ -650,10 +591,10 @@ TEST(edge_signaled_before_assign)
 TEST(resample_signaled_before_assign)
 {
 	struct test t = test_create(1, (struct config) {});
-	struct irqfd irqfd = irqfd_create(SPI_A);
+	struct irqfd irqfd = irqfd_create(GSI(SPI_A));
 
 	irqfd_signal(&irqfd);
-	irqfd_assign_resample(&t, &irqfd);
+	irqfd_assign_resample(t.vm, &irqfd);
 	/* The event may be on its way through a work item. */
 	while (!line_is_high(&t, SPI_A))
 		;
@@ -661,7 +602,7 @@ TEST(resample_signaled_before_assign)
 	TEST_ASSERT_EQ(taken(&t, SPI_A), 1);
 	TEST_ASSERT_EQ(irqfd_resampled(&irqfd), 1);
 
-	irqfd_free(&t, &irqfd);
+	irqfd_free(t.vm, &irqfd);
 	test_free(&t);
 }
 

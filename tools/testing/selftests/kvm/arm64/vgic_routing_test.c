@@ -6,12 +6,12 @@
  * The host drives the vCPU from one thread, from one GUEST_SYNC() to the next.
  */
 #include <linux/sizes.h>
-#include <sys/eventfd.h>
 
 #include "kvm_util.h"
 #include "gic.h"
 #include "gic_v3.h"
 #include "helper.h"
+#include "irqfd.h"
 #include "irqroute_harness.h"
 #include "processor.h"
 #include "ucall.h"
@@ -190,47 +190,16 @@ static void line_lower(struct kvm_vm *vm, u32 pin)
 	kvm_arm_irq_line(vm, MIN_SPI + pin, 0);
 }
 
-struct irqfd {
-	u32 gsi;
-	int fd;
-	int resamplefd;
-};
-
-static struct irqfd irqfd_assign(struct kvm_vm *vm, u32 gsi, bool resample)
+/* Makes and assigns an irqfd. */
+static struct irqfd irqfd_new(struct kvm_vm *vm, u32 gsi, bool resample)
 {
-	struct irqfd irqfd = {
-		.gsi = gsi,
-		.fd = kvm_new_eventfd(),
-		.resamplefd = eventfd(0, EFD_NONBLOCK),
-	};
-	struct kvm_irqfd args = {
-		.fd = irqfd.fd,
-		.gsi = gsi,
-		.flags = resample ? KVM_IRQFD_FLAG_RESAMPLE : 0,
-		.resamplefd = irqfd.resamplefd,
-	};
+	struct irqfd irqfd = irqfd_create(gsi);
 
-	vm_ioctl(vm, KVM_IRQFD, &args);
+	if (resample)
+		irqfd_assign_resample(vm, &irqfd);
+	else
+		irqfd_assign(vm, &irqfd);
 	return irqfd;
-}
-
-static void irqfd_signal(struct irqfd *irqfd)
-{
-	TEST_ASSERT_EQ(eventfd_write(irqfd->fd, 1), 0);
-}
-
-static u64 irqfd_resampled(struct irqfd *irqfd)
-{
-	eventfd_t count;
-
-	return eventfd_read(irqfd->resamplefd, &count) ? 0 : count;
-}
-
-static void irqfd_free(struct kvm_vm *vm, struct irqfd *irqfd)
-{
-	kvm_deassign_irqfd(vm, irqfd->gsi, irqfd->fd);
-	close(irqfd->fd);
-	close(irqfd->resamplefd);
 }
 
 /* The default routes: GSI n is pin n, and pin n is SPI 32 + n. */
@@ -239,7 +208,7 @@ TEST_F(routing, default_routes)
 	u32 pin;
 
 	for (pin = 0; pin < NR_PINS; pin++) {
-		struct irqfd irqfd = irqfd_assign(self->vm, pin, false);
+		struct irqfd irqfd = irqfd_new(self->vm, pin, false);
 
 		irqfd_signal(&irqfd);
 		TEST_ASSERT_EQ(high_lines(self->vm), BIT(pin));
@@ -255,7 +224,7 @@ TEST_F(routing, pin_of_a_gsi)
 	u32 i, pin;
 
 	for (i = 0; i < ARRAY_SIZE(gsis); i++) {
-		struct irqfd irqfd = irqfd_assign(self->vm, gsis[i], false);
+		struct irqfd irqfd = irqfd_new(self->vm, gsis[i], false);
 
 		for (pin = 0; pin < NR_PINS; pin += 7) {
 			table_add_pin(self->table, gsis[i], pin);
@@ -275,7 +244,7 @@ TEST_F(routing, pin_of_a_gsi)
 /* The guest takes the SPI that the route leads to. */
 TEST_F(routing, spi_of_a_pin)
 {
-	struct irqfd irqfd = irqfd_assign(self->vm, 5, true);
+	struct irqfd irqfd = irqfd_new(self->vm, 5, true);
 
 	table_add_pin(self->table, 5, 8);
 	table_set(self->table, self->vm);
@@ -291,7 +260,7 @@ TEST_F(routing, spi_of_a_pin)
 /* What KVM cannot have is refused, and the routes before stay. */
 TEST_F(routing, refused)
 {
-	struct irqfd irqfd = irqfd_assign(self->vm, 3, false);
+	struct irqfd irqfd = irqfd_new(self->vm, 3, false);
 	struct kvm_irq_routing_entry *entry;
 
 	table_add_pin(self->table, 3, 4);
@@ -324,7 +293,7 @@ TEST_F(routing, refused)
 TEST_F(routing, pin_without_an_spi)
 {
 	static const u32 pins[] = { NR_PINS, MAX_PIN };
-	struct irqfd irqfd = irqfd_assign(self->vm, 3, false);
+	struct irqfd irqfd = irqfd_new(self->vm, 3, false);
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(pins); i++) {
@@ -354,8 +323,8 @@ TEST_F(routing, two_gsis_share_a_pin)
 		table_add_pin(self->table, 12, 9);
 		table_set(self->table, self->vm);
 
-		irqfds[0] = irqfd_assign(self->vm, 10, true);
-		irqfds[1] = irqfd_assign(self->vm, 11, true);
+		irqfds[0] = irqfd_new(self->vm, 10, true);
+		irqfds[1] = irqfd_new(self->vm, 11, true);
 		for (i = 0; i < 2; i++) {
 			irqfd_signal(&irqfds[i]);
 			run(self->vcpu);
@@ -372,8 +341,8 @@ TEST_F(routing, two_gsis_share_a_pin)
 /* Who has raised the line hears of the end, and so does who is routed to the pin by then. */
 TEST_F(routing, pin_moves_while_its_interrupt_is_pending)
 {
-	struct irqfd moved = irqfd_assign(self->vm, 10, true);
-	struct irqfd other = irqfd_assign(self->vm, 11, true);
+	struct irqfd moved = irqfd_new(self->vm, 10, true);
+	struct irqfd other = irqfd_new(self->vm, 11, true);
 
 	table_add_pin(self->table, 10, 8);
 	table_set(self->table, self->vm);
@@ -396,7 +365,7 @@ TEST_F(routing, pin_moves_while_its_interrupt_is_pending)
 /* A line is high as long as one of its sources raises it. */
 TEST_F(routing, line_with_two_sources)
 {
-	struct irqfd irqfd = irqfd_assign(self->vm, 8, true);
+	struct irqfd irqfd = irqfd_new(self->vm, 8, true);
 
 	kvm_arm_irq_line(self->vm, MIN_SPI + 8, 1);
 	irqfd_signal(&irqfd);
@@ -418,13 +387,13 @@ TEST_F(routing, line_with_two_sources)
 /* An irqfd without resamplefd leaves the line high, but does not hold it. */
 TEST_F(routing, line_that_was_left_high)
 {
-	struct irqfd irqfd = irqfd_assign(self->vm, 8, false);
+	struct irqfd irqfd = irqfd_new(self->vm, 8, false);
 
 	irqfd_signal(&irqfd);
 	irqfd_free(self->vm, &irqfd);
 	TEST_ASSERT_EQ(high_lines(self->vm), BIT(8));
 
-	irqfd = irqfd_assign(self->vm, 8, true);
+	irqfd = irqfd_new(self->vm, 8, true);
 	irqfd_signal(&irqfd);
 	run(self->vcpu);
 	TEST_ASSERT_EQ(taken(self->vm, 8), 1);
@@ -436,8 +405,7 @@ TEST_F(routing, line_that_was_left_high)
 /* Nobody is known to hold a line that userspace has restored. */
 TEST_F(routing, line_that_is_restored)
 {
-	struct irqfd irqfd = irqfd_assign(self->vm, 8, true);
-
+	struct irqfd irqfd = irqfd_new(self->vm, 8, true);
 	u32 levels;
 
 	for (levels = 0; levels <= BIT(8); levels += BIT(8)) {
@@ -458,7 +426,7 @@ TEST_F(routing, line_that_is_restored)
 /* Who has raised the line is routed elsewhere when the interrupt ends. */
 TEST_F(routing, pin_without_a_route_when_its_interrupt_ends)
 {
-	struct irqfd irqfd = irqfd_assign(self->vm, 10, true);
+	struct irqfd irqfd = irqfd_new(self->vm, 10, true);
 
 	table_add_pin(self->table, 10, 8);
 	table_set(self->table, self->vm);
@@ -496,7 +464,7 @@ TEST(routes_before_the_vgic_is_initialized)
 	__vgic_v3_init(vm->arch.gic_fd);
 	guest_start(vm, vcpu);
 
-	irqfd = irqfd_assign(vm, 0, false);
+	irqfd = irqfd_new(vm, 0, false);
 	irqfd_signal(&irqfd);
 	TEST_ASSERT_EQ(high_lines(vm), BIT(8));
 	line_lower(vm, 8);
@@ -531,7 +499,7 @@ TEST_F(routing, dead_routes_are_counted)
 		{ "dead_long_id", DOORBELL, KVM_MSI_VALID_DEVID, 0, 1 << 16 },
 		{ "dead_long_id", DOORBELL, KVM_MSI_VALID_DEVID, UINT32_MAX, UINT32_MAX },
 	};
-	struct irqfd irqfd = irqfd_assign(self->vm, 3, false);
+	struct irqfd irqfd = irqfd_new(self->vm, 3, false);
 	u64 before;
 	u32 i;
 
