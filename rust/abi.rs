@@ -179,7 +179,7 @@ unsafe extern "C" fn bind(
     };
 
     let bound = Stats::listed(mode, parity)
-        .and_then(|stats| KBox::pin_init(Vm::new(host, mode, parity, stats), GFP_KERNEL_ACCOUNT));
+        .and_then(|stats| KBox::pin_init(Vm::new(host, parity, stats), GFP_KERNEL_ACCOUNT));
 
     match bound {
         Ok(bound) => {

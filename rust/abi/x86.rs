@@ -245,7 +245,7 @@ mod tests {
         // SAFETY: The fake KVM's functions do not follow the pointer to the VM; its ops are
         // constant and static.
         let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
-        let vm = Vm::new(host, Mode::Rust, Parity::Off, Stats::unlisted()?);
+        let vm = Vm::new(host, Parity::Off, Stats::unlisted()?);
         let vm = KBox::pin_init(vm, GFP_KERNEL)?.into_foreign().cast();
         let result = test(vm);
         let index = *result.as_ref().unwrap_or(&ptr::null_mut());

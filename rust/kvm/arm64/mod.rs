@@ -7,7 +7,6 @@ use super::{
     counters,
     host,
     list,
-    params,
     srcu,
     stats, //
 };

@@ -11,7 +11,6 @@ use super::{
     },
     index::Index,
     lines::Lines,
-    params::Mode,
     srcu::IrqSrcu,
     stats::Stats, //
 };
@@ -59,7 +58,6 @@ use kernel::{
 #[pin_data]
 pub(crate) struct Vm {
     host: Host,
-    mode: Mode,
     parity: Parity,
     stats: Stats,
     lines: Lines,
@@ -120,10 +118,9 @@ impl IrqSrcu<'_> {
 
 impl Vm {
     /// Makes the module's side of a VM.
-    pub(crate) fn new(host: Host, mode: Mode, parity: Parity, stats: Stats) -> impl PinInit<Self> {
+    pub(crate) fn new(host: Host, parity: Parity, stats: Stats) -> impl PinInit<Self> {
         pin_init!(Self {
             host,
-            mode,
             parity,
             stats,
             lines: Lines::new(),

@@ -2,12 +2,13 @@
 
 //! VMs on x86: split irqchips, and Hyper-V SINTs.
 
+#[cfg(CONFIG_KUNIT = "y")]
+use super::params;
 use super::{
     bindings,
     counters,
     host,
     list,
-    params,
     srcu,
     stats, //
 };

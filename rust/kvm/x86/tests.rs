@@ -65,12 +65,12 @@ mod suite {
 
     const LEVEL: u32 = 1 << 15;
 
-    fn vm(mode: Mode, parity: Parity) -> Result<Pin<KBox<Vm>>> {
+    fn vm(parity: Parity) -> Result<Pin<KBox<Vm>>> {
         // SAFETY: The fake KVM's functions do not follow the pointer to the VM, and share nothing
         // but atomics. Its ops are constant and static.
         let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
 
-        KBox::pin_init(Vm::new(host, mode, parity, Stats::unlisted()?), GFP_KERNEL)
+        KBox::pin_init(Vm::new(host, parity, Stats::unlisted()?), GFP_KERNEL)
     }
 
     /// A scan by a vCPU that looks like `view` and had nothing to report so far.
@@ -233,17 +233,15 @@ mod suite {
 
     #[test]
     fn update_that_kvm_acts_on() -> Result {
-        for mode in [Mode::Rust, Mode::Verify] {
-            fake::reset(0x60);
-            let vm = vm(mode, Parity::On)?;
-            let route = fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41);
-            let (index, before, after) = set(&vm, &None, &[route, fake::sint_route(9, 0, 2)])?;
+        fake::reset(0x60);
+        let vm = vm(Parity::On)?;
+        let route = fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41);
+        let (index, before, after) = set(&vm, &None, &[route, fake::sint_route(9, 0, 2)])?;
 
-            assert!(index.is_some());
-            assert_eq!((before, after), (0, 0));
-            assert_eq!(vm.counters().get(Event::Update), 1);
-            assert_eq!(vm.counters().get(Event::ScanRequest), 0);
-        }
+        assert!(index.is_some());
+        assert_eq!((before, after), (0, 0));
+        assert_eq!(vm.counters().get(Event::Update), 1);
+        assert_eq!(vm.counters().get(Event::ScanRequest), 0);
         Ok(())
     }
 
@@ -251,7 +249,7 @@ mod suite {
     fn update_of_level_routes() -> Result {
         fake::reset(0x60);
         let view = fake::split_vm();
-        let vm = vm(Mode::Rust, Parity::Off)?;
+        let vm = vm(Parity::Off)?;
         let routes = [
             fake::msi_route(0, 0xfee0_0000, LEVEL | 0x42),
             fake::sint_route(9, 0, 2),
@@ -286,7 +284,7 @@ mod suite {
     #[test]
     fn grace_period_that_ends_during_a_scan() -> Result {
         fake::reset(0x60);
-        let vm = vm(Mode::Rust, Parity::Off)?;
+        let vm = vm(Parity::Off)?;
         let old = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
         let new = [fake::msi_route(0, 0xfee0_0000, LEVEL | 0x42)];
         let new = vm.begin_update(&fake::split_vm(), borrow(&old), &new, Origin::Userspace)?;
@@ -340,7 +338,7 @@ mod suite {
                         None => fake::STATE.regs_are_shown.store(0, Relaxed),
                     }
                 }
-                let vm = vm(Mode::Rust, Parity::Off)?;
+                let vm = vm(Parity::Off)?;
                 let (old, view) = (index(old)?, fake::split_vm());
 
                 let new = vm.begin_update(&view, borrow(&old), new, Origin::Userspace)?;
@@ -422,7 +420,7 @@ mod suite {
 
     #[test]
     fn update_that_concerns_another_vcpu() -> Result {
-        let vm = vm(Mode::Rust, Parity::Off)?;
+        let vm = vm(Parity::Off)?;
         let to_0 = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
         let to_1 = [fake::msi_route(0, 0xfee0_1000, LEVEL | 0x41)];
 
@@ -443,7 +441,7 @@ mod suite {
     fn update_of_routes_that_were_decoded_in_two_ways() -> Result {
         fake::reset(0x60);
         let mut view = fake::split_vm();
-        let vm = vm(Mode::Rust, Parity::Off)?;
+        let vm = vm(Parity::Off)?;
         let to_256 = index(&[fake::msi_route(0, 0x0000_0100_fee0_0000, LEVEL | 0x41)])?;
         let to_1 = [fake::msi_route(0, 0xfee0_1000, LEVEL | 0x41)];
 
@@ -461,7 +459,7 @@ mod suite {
         for (parity, cached) in [(Parity::Off, fake::VCPU_INDEX), (Parity::On, 7)] {
             fake::reset(0x60);
             fake::STATE.vp_index.store(7, Relaxed);
-            let vm = vm(Mode::Rust, parity)?;
+            let vm = vm(parity)?;
             vm.begin_update(
                 &fake::split_vm(),
                 None,
@@ -486,7 +484,7 @@ mod suite {
 
     #[test]
     fn delivery_to_a_sint() -> Result {
-        let vm = vm(Mode::Rust, Parity::Off)?;
+        let vm = vm(Parity::Off)?;
 
         fake::reset(0x60);
         assert_eq!(vm.deliver_sint(0, 2, true), Ok(1));
@@ -516,7 +514,7 @@ mod suite {
         ])?;
 
         fake::reset(0x60);
-        let vm = vm(Mode::Rust, Parity::Off)?;
+        let vm = vm(Parity::Off)?;
         for (vp_index, sint, acked, acks) in [
             (0, 2, 9, 2),
             (1, 2, 7, 3),
@@ -539,7 +537,7 @@ mod suite {
     #[test]
     fn verification_of_a_delivery() -> Result {
         fake::reset(0x60);
-        let vm = vm(Mode::Verify, Parity::On)?;
+        let vm = vm(Parity::On)?;
         let masked = Err(SintError::Masked);
 
         vm.verify_sint(0, 2, true, Ok(()), Ok(()));
@@ -560,7 +558,7 @@ mod suite {
 
     #[test]
     fn verification_of_a_scan() -> Result {
-        let vm = vm(Mode::Verify, Parity::On)?;
+        let vm = vm(Parity::On)?;
         let index = index(&[fake::msi_route(3, 0xfee0_1000, LEVEL | 0x41)])?;
         let idle = fake::xapic(0, None);
         let pending = fake::xapic(0, Some(0x41));

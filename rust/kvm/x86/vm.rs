@@ -19,7 +19,6 @@ use super::{
         LevelRoutes,
         Slots, //
     },
-    params::Mode,
     srcu::IrqSrcu,
     stats::Stats,
     vcpu::{
@@ -75,7 +74,6 @@ use kernel::{
 #[pin_data]
 pub(crate) struct Vm {
     host: Host,
-    mode: Mode,
     parity: Parity,
     stats: Stats,
     vp_index_cache: VpIndexCache,
@@ -104,10 +102,9 @@ fn sints(index: Option<&Index>) -> &[SintRoute] {
 
 impl Vm {
     /// Makes the module's side of a VM.
-    pub(crate) fn new(host: Host, mode: Mode, parity: Parity, stats: Stats) -> impl PinInit<Self> {
+    pub(crate) fn new(host: Host, parity: Parity, stats: Stats) -> impl PinInit<Self> {
         pin_init!(Self {
             host,
-            mode,
             parity,
             stats,
             vp_index_cache: VpIndexCache::new(),
