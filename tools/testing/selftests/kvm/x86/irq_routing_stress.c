@@ -71,6 +71,7 @@ static const char * const op_names[NR_OPS] = {
 };
 
 static atomic_ulong done[NR_OPS];
+static atomic_bool is_over;	/* once all has happened that is looked for, at last */
 static atomic_bool stop;
 static struct kvm_vm *vm;
 
@@ -355,7 +356,7 @@ static void expect_all_pins_work(void)
 
 static void on_signal(int signal)
 {
-	stop = true;
+	is_over = true;
 }
 
 static void print_usage(const char *name)
@@ -410,12 +411,10 @@ int main(int argc, char *argv[])
 	for (i = 0; i < nr_threads; i++)
 		TEST_ASSERT(!pthread_create(&threads[i], NULL, work[i].fn, work[i].arg),
 			    "No thread");
-	if (seconds)
-		sleep(seconds);
-	while (!seconds && !stop)
+	for (i = 0; !is_over && (!seconds || i < seconds); i++)
 		sleep(1);
 	/* A machine that has other things to do gets the time that it needs. */
-	for (i = 0; seconds && !stop && i < MAX_MORE_SECONDS && !has_seen_enough(work != all); i++)
+	for (i = 0; i < MAX_MORE_SECONDS && !has_seen_enough(work != all); i++)
 		sleep(1);
 	stop = true;
 	for (i = 0; i < nr_threads; i++)
