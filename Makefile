@@ -62,8 +62,8 @@ setup:
 
 demo:
 	@$(VM)/stock
-	@$(VM)/userland make -s -C samples/split_vm O=$(CURDIR)/build/split_vm LDFLAGS=-static
-	@$(VM)/userland $(VM)/run --kernel stock --mode rust -- build/split_vm/split_vm --mode both
+	@$(VM)/userland make -s -C samples/route_vm O=$(CURDIR)/build/route_vm LDFLAGS=-static
+	@$(VM)/userland $(VM)/run --kernel stock --mode rust -- build/route_vm/route_vm --mode both
 
 FUZZ_MINUTES ?= 6
 FUZZERS := irq_routing_twins irq_eoi_oracle irq_eoi_threads

@@ -2,27 +2,27 @@
 /*
  * The helper, that is kvm_irqroute, as userspace sees it: its mode and its counters.
  */
-#ifndef SPLIT_VM_HELPER_H
-#define SPLIT_VM_HELPER_H
+#ifndef ROUTE_VM_HELPER_H
+#define ROUTE_VM_HELPER_H
 
 #include <stdbool.h>
 
-enum counter {
-	COUNTER_VMS_TOTAL,
-	COUNTER_UPDATES,
-	COUNTER_SCANS,
-	COUNTER_SCAN_REQUESTS,
-	COUNTER_SINT_DELIVERIES,
-	COUNTER_SINT_ACKS,
-	COUNTER_DIFFERENCES,
-	NR_COUNTERS
+#include "arch.h"
+
+/* In which modes a counter has to grow, or else the helper was not asked. */
+enum growth {
+	MAY_GROW,
+	GROWS,			/* in modes rust and verify */
+	GROWS_ON_RUST,		/* KVM does by itself what is only verified */
 };
 
 struct counter_info {
 	const char *name;
 	const char *meaning;
+	enum growth growth;
 };
 
+/* Each architecture has its own. */
 extern const struct counter_info counter_infos[NR_COUNTERS];
 
 bool helper_loaded(void);

@@ -39,18 +39,9 @@
 		.u.hv_sint = { .vcpu = (_vp_index), .sint = (_sint) },	\
 	}
 
-#define RECEIVED(_vcpu, _vector)	{ EVENT_RECEIVED, _vcpu, _vector }
-#define EOI_EXIT(_vcpu, _vector)	{ EVENT_EOI_EXIT, _vcpu, _vector }
-#define RESAMPLED(_vcpu)		{ EVENT_RESAMPLED, _vcpu, 0 }
-#define EXPECT(...)							\
-	{								\
-		.events = { __VA_ARGS__ },				\
-		.nr = sizeof((struct event[]){ __VA_ARGS__ }) / sizeof(struct event),	\
-	}
-
 static void raise_once(struct vm *vm, const struct scenario *scenario)
 {
-	vm_raise(vm, scenario->route.gsi);
+	raise_line(vm, scenario->route.gsi);
 	vm_run_all(vm);
 }
 
@@ -63,30 +54,30 @@ static void move_in_flight(struct vm *vm, const struct scenario *scenario)
 	static const struct kvm_irq_routing_entry moved = MSI_ROUTE(PIN, 0x33, LEVEL, PHYSICAL, 1);
 	static const struct kvm_irq_routing_msi coincidental = MSI(0x33, EDGE, PHYSICAL, 0);
 
-	vm_raise(vm, scenario->route.gsi);
-	vm_run(vm, 0, UNTIL_RECEIVED);
+	raise_line(vm, scenario->route.gsi);
+	vm_run(vm, 0, PROGRESS_RECEIVED);
 	vm_set_route(vm, &moved);
 	vm_run_all(vm);
 
 	vm_next_step(vm);
-	vm_send_msi(vm, &coincidental);
+	send_msi(vm, &coincidental);
 	vm_run_all(vm);
 
 	vm_next_step(vm);
-	vm_raise(vm, scenario->route.gsi);
+	raise_line(vm, scenario->route.gsi);
 	vm_run_all(vm);
 }
 
 static void raise_sint(struct vm *vm, const struct scenario *scenario)
 {
-	vm->how_to_end = END_WITH_EOI | END_WITH_EOM;
+	vm->arch.how_to_end = END_WITH_EOI | END_WITH_EOM;
 	raise_once(vm, scenario);
 }
 
 /* An auto-EOI SINT: no EOI is written, so it is the EOM that reaches the GSI. */
 static void raise_sint_by_irqfd(struct vm *vm, const struct scenario *scenario)
 {
-	vm->how_to_end = END_WITH_EOM;
+	vm->arch.how_to_end = END_WITH_EOM;
 	vm_add_resample_irqfd(vm, scenario->route.gsi);
 	vm_raise_irqfd(vm);
 	vm_run_all(vm);
@@ -152,7 +143,7 @@ const struct scenario scenarios[NR_SCENARIOS] = {
 	},
 	{
 		.name = "SINT, EOI and EOM",
-		.synic = true,
+		.machine = { .synic = true },
 		.route = SINT_ROUTE(BEYOND, 1, PLAIN_SINT),
 		.run = raise_sint,
 		.nr_steps = 1,
@@ -162,8 +153,7 @@ const struct scenario scenarios[NR_SCENARIOS] = {
 	},
 	{
 		.name = "SINT, full irqchip, EOM only",
-		.irqchip = IRQCHIP_FULL,
-		.synic = true,
+		.machine = { .irqchip = IRQCHIP_FULL, .synic = true },
 		.route = SINT_ROUTE(BEYOND, 1, AUTO_EOI_SINT),
 		.run = raise_sint_by_irqfd,
 		.nr_steps = 1,

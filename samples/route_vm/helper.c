@@ -11,16 +11,6 @@
 #define MODE_FILE	"/sys/module/kvm_irqroute/parameters/mode"
 #define COUNTERS_DIR	"/sys/kernel/debug/kvm_irqroute"
 
-const struct counter_info counter_infos[NR_COUNTERS] = {
-	[COUNTER_VMS_TOTAL]	  = { "vms_total", "VMs bound to the helper" },
-	[COUNTER_UPDATES]	  = { "updates", "routing tables set" },
-	[COUNTER_SCANS]		  = { "scans", "scans of the routes: which EOIs of a vCPU exit?" },
-	[COUNTER_SCAN_REQUESTS]	  = { "scan_requests", "vCPUs asked to scan" },
-	[COUNTER_SINT_DELIVERIES] = { "sint_deliveries", "interrupts sent by a SINT route" },
-	[COUNTER_SINT_ACKS]	  = { "sint_acks", "EOIs and EOMs passed back to a GSI" },
-	[COUNTER_DIFFERENCES]	  = { "differences", "results unlike C's, with mode=verify" },
-};
-
 static char initial_mode[16];
 
 bool helper_loaded(void)

@@ -9,10 +9,8 @@
 
 #include "helper.h"
 #include "scenario.h"
+#include "text.h"
 
-#define NAME_WIDTH	31
-#define OUTCOME_WIDTH	26
-#define TEXT_SIZE	32
 #define DASHES		"----------------------------------------"
 
 struct column {
@@ -23,23 +21,26 @@ struct column {
 	bool counters_known;
 };
 
-static const char usage[] =
-"Usage: split_vm [--mode both|c|rust|verify]\n"
-"\n"
-"Makes small VMs, sends them interrupts, and shows what the guest got and what exited to\n"
-"userspace, when KVM's own C decides and when the helper (kvm_irqroute) decides in Rust.\n"
-"\n"
-"  --mode both      C and Rust side by side (the default if the helper is loaded)\n"
-"  --mode c         just C (the default if it is not)\n"
-"  --mode rust      just Rust\n"
-"  --mode verify    just the mode in which the helper compares its results with C's\n"
-"  --help           this text\n"
-"\n"
-"Needs /dev/kvm and, to set the helper's mode, root. tools/testing/vm/run provides both:\n"
-"\n"
-"  tools/testing/vm/run --mode rust -- samples/split_vm/split_vm\n"
-"\n"
-"Exit status: 0 all as expected, and the same on C and Rust; 1 not so; 2 could not run.\n";
+static void print_usage(FILE *file)
+{
+	fprintf(file,
+		"Usage: route_vm [--mode both|c|rust|verify]\n"
+		"\n"
+		"%s\n"
+		"\n"
+		"  --mode both      C and Rust side by side (the default if the helper is loaded)\n"
+		"  --mode c         just C (the default if it is not)\n"
+		"  --mode rust      just Rust\n"
+		"  --mode verify    just the mode in which the helper compares its results with C's\n"
+		"  --help           this text\n"
+		"\n"
+		"Needs /dev/kvm and, to set the helper's mode, root. tools/testing/vm/run provides both:\n"
+		"\n"
+		"  %s --mode rust -- samples/route_vm/route_vm\n"
+		"\n"
+		"Exit status: 0 all as expected, and the same on C and Rust; 1 not so; 2 could not run.\n",
+		text.purpose, text.run);
+}
 
 static void run_column(struct column *column)
 {
@@ -55,10 +56,7 @@ static void run_column(struct column *column)
 		const struct scenario *scenario = &scenarios[i];
 
 		doing[1] = scenario->name;
-		vm_create(&vm, scenario->irqchip, scenario->synic, column->logs[i]);
-		vm_set_route(&vm, &scenario->route);
-		/* Each vCPU takes the route up before the first interrupt is pending. */
-		vm_run_all(&vm);
+		vm_create(&vm, scenario, column->logs[i]);
 		scenario->run(&vm, scenario);
 		vm_destroy(&vm);
 	}
@@ -69,24 +67,6 @@ static void run_column(struct column *column)
 	if (column->counters_known)
 		for (int i = 0; i < NR_COUNTERS; i++)
 			column->counters[i] -= before[i];
-}
-
-/* No event is a dash in the first line of a step and blank in the others. */
-static const char *event_text(const struct event *event, int line, char buf[TEXT_SIZE])
-{
-	switch (event->type) {
-	case EVENT_RECEIVED:
-		snprintf(buf, TEXT_SIZE, "vCPU%d 0x%02x", event->vcpu, event->vector);
-		break;
-	case EVENT_EOI_EXIT:
-		snprintf(buf, TEXT_SIZE, "vCPU%d EOI 0x%02x", event->vcpu, event->vector);
-		break;
-	case EVENT_RESAMPLED:
-		return "resamplefd";
-	default:
-		return line ? "" : "-";
-	}
-	return buf;
 }
 
 static bool is_received(const struct event *event)
@@ -114,14 +94,26 @@ static int nr_lines(const struct log *log)
 	return received > log->nr - received ? received : log->nr - received;
 }
 
+/* No event is a dash in the first line of a step and blank in the others. */
+static void print_event(const struct event *event, int line, int width)
+{
+	char buf[TEXT_SIZE];
+	const char *none = line ? "" : "-";
+
+	printf("%-*s", width, event->type == EVENT_NONE ? none : event_text(event, buf));
+}
+
 static void print_outcome(const struct log *log, int line)
 {
-	const struct event *got = nth_event(log, true, line);
-	const struct event *exited = nth_event(log, false, line);
-	char buf[TEXT_SIZE];
+	printf(" | ");
+	print_event(nth_event(log, true, line), line, text.got_width);
+	printf("  ");
+	print_event(nth_event(log, false, line), line, text.seen_width);
+}
 
-	printf(" | %-10s", event_text(got, line, buf));
-	printf("  %-14s", event_text(exited, line, buf));
+static int outcome_width(void)
+{
+	return text.got_width + 2 + text.seen_width;
 }
 
 static bool same_log(const struct log *a, const struct log *b)
@@ -131,7 +123,7 @@ static bool same_log(const struct log *a, const struct log *b)
 	for (int i = 0; i < a->nr; i++)
 		if (a->events[i].type != b->events[i].type ||
 		    a->events[i].vcpu != b->events[i].vcpu ||
-		    a->events[i].vector != b->events[i].vector)
+		    a->events[i].number != b->events[i].number)
 			return false;
 	return true;
 }
@@ -151,7 +143,7 @@ static bool print_step(const char *name, const struct log *expected, const struc
 			lines = nr_lines(logs[i]);
 
 	for (int line = 0; line < lines; line++) {
-		printf("%-*s", NAME_WIDTH, line ? "" : name);
+		printf("%-*s", text.name_width, line ? "" : name);
 		for (int i = 0; i < nr_columns; i++)
 			print_outcome(logs[i], line);
 		printf(line ? " |\n" : " | %s\n", mark);
@@ -160,17 +152,17 @@ static bool print_step(const char *name, const struct log *expected, const struc
 		printf("    expected:");
 		for (int i = 0; i < expected->nr; i++)
 			printf("%s %s", i ? "," : "",
-			       event_text(&expected->events[i], i, buf));
-		printf("\n");
+			       event_text(&expected->events[i], buf));
+		printf(expected->nr ? "\n" : " -\n");
 	}
 	return ok;
 }
 
 static void print_rule(int nr_columns)
 {
-	printf("%.*s", NAME_WIDTH, DASHES);
+	printf("%.*s", text.name_width, DASHES);
 	for (int i = 0; i < nr_columns; i++)
-		printf("-+-%.*s", OUTCOME_WIDTH, DASHES);
+		printf("-+-%.*s", outcome_width(), DASHES);
 	printf("-+-----\n");
 }
 
@@ -181,12 +173,12 @@ static int print_table(const struct column *columns, int nr_columns)
 	int nr_bad = 0;
 	char name[64];
 
-	printf("%-*s", NAME_WIDTH, "");
+	printf("%-*s", text.name_width, "");
 	for (int i = 0; i < nr_columns; i++)
-		printf(" | %-*s", OUTCOME_WIDTH, columns[i].title);
-	printf(" |\n%-*s", NAME_WIDTH, "scenario");
+		printf(" | %-*s", outcome_width(), columns[i].title);
+	printf(" |\n%-*s", text.name_width, "scenario");
 	for (int i = 0; i < nr_columns; i++)
-		printf(" | %-10s  %-14s", "guest got", "what exited");
+		printf(" | %-*s  %-*s", text.got_width, "guest got", text.seen_width, text.seen);
 	printf(" |\n");
 	print_rule(nr_columns);
 
@@ -194,9 +186,9 @@ static int print_table(const struct column *columns, int nr_columns)
 		const struct scenario *scenario = &scenarios[i];
 
 		if (scenario->nr_steps > 1) {
-			printf("%d %-*s", i + 1, NAME_WIDTH - 2, scenario->name);
+			printf("%d %-*s", i + 1, text.name_width - 2, scenario->name);
 			for (int j = 0; j < nr_columns; j++)
-				printf(" | %*s", OUTCOME_WIDTH, "");
+				printf(" | %*s", outcome_width(), "");
 			printf(" |\n");
 		}
 		for (int step = 0; step < scenario->nr_steps; step++) {
@@ -211,18 +203,19 @@ static int print_table(const struct column *columns, int nr_columns)
 		}
 	}
 	print_rule(nr_columns);
-	printf("guest got:   vCPU and vector of each interrupt that the guest handled\n"
-	       "what exited: EOI = KVM_EXIT_IOAPIC_EOI with that vector, on the vCPU that wrote the EOI;\n"
-	       "             resamplefd = KVM signalled it, so the guest's EOM reached the route's GSI\n\n");
+	printf("%s\n\n", text.legend);
 	return nr_bad;
+}
+
+static bool has_to_grow(const struct counter_info *info, const struct column *column)
+{
+	return info->growth == GROWS ||
+	       (info->growth == GROWS_ON_RUST && !strcmp(column->mode, "rust"));
 }
 
 /* The counters show that a column was what its title says. Returns how many say otherwise. */
 static int check_counters(const struct column *column)
 {
-	static const enum counter must_grow[] = {
-		COUNTER_UPDATES, COUNTER_SCANS, COUNTER_SINT_DELIVERIES, COUNTER_SINT_ACKS,
-	};
 	unsigned long long bound = column->counters[COUNTER_VMS_TOTAL];
 	int nr_bad = 0;
 
@@ -237,12 +230,10 @@ static int check_counters(const struct column *column)
 		       bound, NR_SCENARIOS);
 		nr_bad++;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(must_grow); i++) {
-		/* KVM itself reports the ends of SINTs when it is only verified. */
-		if (column->counters[must_grow[i]] ||
-		    (must_grow[i] == COUNTER_SINT_ACKS && !strcmp(column->mode, "verify")))
+	for (int i = 0; i < NR_COUNTERS; i++) {
+		if (column->counters[i] || !has_to_grow(&counter_infos[i], column))
 			continue;
-		printf("BAD: the helper counted no %s.\n", counter_infos[must_grow[i]].name);
+		printf("BAD: the helper counted no %s.\n", counter_infos[i].name);
 		nr_bad++;
 	}
 	if (column->counters[COUNTER_DIFFERENCES]) {
@@ -264,12 +255,12 @@ static int print_counters(const struct column *columns, int nr_columns)
 		}
 	}
 
-	printf("%-16s", "helper counted");
+	printf("%-*s", text.counter_width + 2, "helper counted");
 	for (int i = 0; i < nr_columns; i++)
 		printf(" %6s", columns[i].title);
 	printf("\n");
 	for (int counter = 0; counter < NR_COUNTERS; counter++) {
-		printf("  %-14s", counter_infos[counter].name);
+		printf("  %-*s", text.counter_width, counter_infos[counter].name);
 		for (int i = 0; i < nr_columns; i++)
 			printf(" %6llu", columns[i].counters[counter]);
 		printf("   %s\n", counter_infos[counter].meaning);
@@ -284,11 +275,11 @@ static void print_what_next(const char *program)
 {
 	printf("What next:\n"
 	       "  compute each result in C and in Rust, and compare them:\n"
-	       "    tools/testing/vm/run --kernel stock --mode verify -- %s --mode verify\n"
+	       "    %s --mode verify -- %s --mode verify\n"
 	       "  look around in the test VM:\n"
-	       "    tools/testing/vm/run --kernel stock -- bash\n"
+	       "    %s -- bash\n"
 	       "  run all tests, on C, on Rust and in mode verify:\n"
-	       "    make check\n", program);
+	       "    %s\n", text.demo, program, text.demo, text.check);
 }
 
 static const char *parse_options(int argc, char **argv)
@@ -307,10 +298,10 @@ static const char *parse_options(int argc, char **argv)
 			mode = optarg;
 			break;
 		case 'h':
-			fputs(usage, stdout);
+			print_usage(stdout);
 			exit(0);
 		default:
-			fputs(usage, stderr);
+			print_usage(stderr);
 			exit(2);
 		}
 	}
@@ -360,9 +351,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < nr_columns; i++)
 		run_column(&columns[i]);
 
-	printf("VMs of %d vCPUs with a split irqchip: GSIs 0..%d are reserved for the pins of an\n"
-	       "I/O APIC in userspace, which has to hear of EOIs. One VM for each scenario and column.\n\n",
-	       NR_VCPUS, RESERVED_PINS - 1);
+	printf("VMs of %d vCPUs with %s\n\n", NR_VCPUS, text.intro);
 	nr_bad = print_table(columns, nr_columns);
 	if (loaded)
 		nr_bad += print_counters(columns, nr_columns);

@@ -2,8 +2,8 @@
 /*
  * What the guest (guest.S) and the VMM (vm.c) agree on.
  */
-#ifndef SPLIT_VM_GUEST_H
-#define SPLIT_VM_GUEST_H
+#ifndef ROUTE_VM_GUEST_H
+#define ROUTE_VM_GUEST_H
 
 /* Guest memory: the image starts at address 0, each vCPU has a stack of its own above it. */
 #define GUEST_MEMORY_SIZE	0x10000
