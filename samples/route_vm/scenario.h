@@ -11,23 +11,34 @@
 
 #define RECEIVED(_vcpu, _number)	{ EVENT_RECEIVED, _vcpu, _number }
 #define EOI_EXIT(_vcpu, _number)	{ EVENT_EOI_EXIT, _vcpu, _number }
-#define RESAMPLED(_vcpu)		{ EVENT_RESAMPLED, _vcpu, 0 }
+#define RESAMPLED(_vcpu, _gsi)		{ EVENT_RESAMPLED, _vcpu, _gsi }
+#define DEAD(_counter)			{ EVENT_DEAD, NO_VCPU, _counter }
 #define EXPECT(...)							\
 	{								\
 		.events = { __VA_ARGS__ },				\
 		.nr = sizeof((struct event[]){ __VA_ARGS__ }) / sizeof(struct event),	\
 	}
 
+#define ROUTES(...)							\
+	{								\
+		.entries = { __VA_ARGS__ },				\
+		.nr = sizeof((struct kvm_irq_routing_entry[]){ __VA_ARGS__ }) /	\
+		      sizeof(struct kvm_irq_routing_entry),		\
+	}
+
 struct step {
 	const char *name;
 	struct log expected;
+	const char *defect;		/* of C, which Rust does not have: see text.defects */
+	struct log with_defect;		/* and what is expected of C then */
 };
 
 struct scenario {
 	const char *name;
 	struct machine machine;
-	struct kvm_irq_routing_entry route;	/* set before run() */
-	void (*run)(struct vm *vm, const struct scenario *scenario);
+	struct routes routes;		/* set before run() */
+	bool routes_first;		/* before the interrupt controller is initialized */
+	void (*run)(struct vm *vm, unsigned int gsi);	/* that of the first route */
 	int nr_steps;
 	struct step steps[MAX_STEPS];
 };

@@ -86,18 +86,14 @@ static void create_vcpu(struct vm *vm, int vcpu, const struct machine *machine)
 }
 
 /*
- * Makes a VM with the route of a scenario. KVM binds it to C or to Rust in KVM_CREATE_VM, by the
+ * Makes a VM with the routes of a scenario. KVM binds it to C or to Rust in KVM_CREATE_VM, by the
  * helper's mode at that moment.
  */
 void vm_create(struct vm *vm, const struct scenario *scenario, struct log *log)
 {
 	int kvm = open_kvm();
 
-	*vm = (struct vm){
-		.irqfd = -1,
-		.resamplefd = -1,
-		.log = log,
-	};
+	*vm = (struct vm){ .log = log };
 	vm->fd = must(ioctl(kvm, KVM_CREATE_VM, 0), "KVM_CREATE_VM",
 		      "is virtualisation switched off, or in use by another hypervisor?");
 	vm->run_size = must(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE",
@@ -108,11 +104,15 @@ void vm_create(struct vm *vm, const struct scenario *scenario, struct log *log)
 	create_memory(vm);
 	for (int i = 0; i < NR_VCPUS; i++)
 		create_vcpu(vm, i, &scenario->machine);
+	if (scenario->routes_first)
+		vm_set_routes(vm, &scenario->routes);
+	arch_init_irqchip(vm, &scenario->machine);
 
 	/* Until they are idle, with interrupts on. */
 	vm_run_all(vm);
-	vm_set_route(vm, &scenario->route);
-	/* Each vCPU takes the route up before the first interrupt is pending. */
+	if (!scenario->routes_first)
+		vm_set_routes(vm, &scenario->routes);
+	/* Each vCPU takes the routes up before the first interrupt is pending. */
 	vm_run_all(vm);
 }
 
@@ -123,45 +123,67 @@ void vm_destroy(struct vm *vm)
 		munmap(vm->run[i], vm->run_size);
 		close(vm->vcpu_fd[i]);
 	}
-	if (vm->irqfd >= 0)
-		close(vm->irqfd);
-	if (vm->resamplefd >= 0)
-		close(vm->resamplefd);
+	for (int i = 0; i < vm->nr_irqfds; i++) {
+		close(vm->irqfds[i].fd);
+		close(vm->irqfds[i].resamplefd);
+	}
 	close(vm->fd);
 	munmap(vm->memory, GUEST_MEMORY_SIZE);
 }
 
-/* Replaces the VM's routing table by one with a single route. */
-void vm_set_route(struct vm *vm, const struct kvm_irq_routing_entry *route)
+/* Replaces the VM's routing table. */
+void vm_set_routes(struct vm *vm, const struct routes *routes)
 {
 	struct {
 		struct kvm_irq_routing head;
-		struct kvm_irq_routing_entry entry;
-	} table = {
-		.head.nr = 1,
-		.entry = *route,
-	};
+		struct kvm_irq_routing_entry entries[MAX_ROUTES];
+	} table = { .head.nr = routes->nr };
 
+	memcpy(table.entries, routes->entries, sizeof(table.entries));
 	must(ioctl(vm->fd, KVM_SET_GSI_ROUTING, &table), "KVM_SET_GSI_ROUTING",
-	     "the kernel refuses the route: see the kernel log");
+	     "the kernel refuses the routes: see the kernel log");
+}
+
+static int create_eventfd(void)
+{
+	return must(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", "out of memory?");
+}
+
+static void signal_irqfd(int fd)
+{
+	must(eventfd_write(fd, 1), "write to the irqfd", "a defect in KVM?");
+}
+
+/* With the irqfd goes the work item that KVM may have left the interrupt to, once it is done. */
+void vm_raise_by_irqfd(struct vm *vm, unsigned int gsi)
+{
+	struct kvm_irqfd irqfd = { .gsi = gsi, .fd = create_eventfd() };
+
+	must(ioctl(vm->fd, KVM_IRQFD, &irqfd), "KVM_IRQFD", "needs an in-kernel irqchip");
+	signal_irqfd(irqfd.fd);
+	irqfd.flags = KVM_IRQFD_FLAG_DEASSIGN;
+	must(ioctl(vm->fd, KVM_IRQFD, &irqfd), "KVM_IRQFD to deassign", "a defect in KVM?");
+	close(irqfd.fd);
 }
 
 /* KVM raises the GSI when irqfd is written, and signals resamplefd when the guest has ended it. */
 void vm_add_resample_irqfd(struct vm *vm, unsigned int gsi)
 {
+	struct irqfd *new = &vm->irqfds[vm->nr_irqfds++];
 	struct kvm_irqfd irqfd = { .gsi = gsi, .flags = KVM_IRQFD_FLAG_RESAMPLE };
 
-	vm->irqfd = must(eventfd(0, EFD_CLOEXEC), "eventfd", "out of memory?");
-	vm->resamplefd = must(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd", "out of memory?");
-	irqfd.fd = vm->irqfd;
-	irqfd.resamplefd = vm->resamplefd;
+	*new = (struct irqfd){ gsi, create_eventfd(), create_eventfd() };
+	irqfd.fd = new->fd;
+	irqfd.resamplefd = new->resamplefd;
 	must(ioctl(vm->fd, KVM_IRQFD, &irqfd), "KVM_IRQFD with a resamplefd",
 	     "needs the full in-kernel irqchip");
 }
 
-void vm_raise_irqfd(struct vm *vm)
+void vm_raise_irqfd(struct vm *vm, unsigned int gsi)
 {
-	must(eventfd_write(vm->irqfd, 1), "write to the irqfd", "a defect in KVM?");
+	for (int i = 0; i < vm->nr_irqfds; i++)
+		if (vm->irqfds[i].gsi == gsi)
+			signal_irqfd(vm->irqfds[i].fd);
 }
 
 void vm_note(struct vm *vm, enum event_type type, int vcpu, int number)
@@ -171,11 +193,20 @@ void vm_note(struct vm *vm, enum event_type type, int vcpu, int number)
 	vm->log->events[vm->log->nr++] = (struct event){ type, vcpu, number };
 }
 
+static void note_resampled(struct vm *vm, int vcpu)
+{
+	eventfd_t signals;
+
+	for (int i = 0; i < vm->nr_irqfds; i++)
+		if (!eventfd_read(vm->irqfds[i].resamplefd, &signals))
+			while (signals--)
+				vm_note(vm, EVENT_RESAMPLED, vcpu, vm->irqfds[i].gsi);
+}
+
 /* Runs a vCPU until it has received an interrupt, or has nothing left to do at all. */
 void vm_run(struct vm *vm, int vcpu, enum progress until)
 {
 	enum progress progress;
-	eventfd_t signals;
 	int ret;
 
 	for (int exits = 0; exits < MAX_EXITS; exits++) {
@@ -185,10 +216,7 @@ void vm_run(struct vm *vm, int vcpu, enum progress until)
 		must(ret, "KVM_RUN", "see the kernel log");
 
 		/* First, as it was signalled before the exit, so that the order comes out right. */
-		if (vm->resamplefd >= 0 && !eventfd_read(vm->resamplefd, &signals))
-			while (signals--)
-				vm_note(vm, EVENT_RESAMPLED, vcpu, 0);
-
+		note_resampled(vm, vcpu);
 		progress = arch_handle_exit(vm, vcpu);
 		if (progress == until || progress == PROGRESS_IDLE)
 			return;

@@ -16,12 +16,17 @@
 
 #define NR_VCPUS	2
 #define MAX_EVENTS	4
+#define MAX_ROUTES	2
+#define MAX_IRQFDS	2
+
+#define NO_VCPU		(-1)
 
 enum event_type {
 	EVENT_NONE,
 	EVENT_RECEIVED,		/* the guest's handler for the interrupt with that number ran */
 	EVENT_EOI_EXIT,		/* KVM_RUN returned with KVM_EXIT_IOAPIC_EOI for that vector */
-	EVENT_RESAMPLED,	/* the resamplefd was signalled */
+	EVENT_RESAMPLED,	/* the resamplefd of that GSI was signalled */
+	EVENT_DEAD,		/* the helper dropped an interrupt, and counted it: which counter */
 };
 
 struct event {
@@ -33,6 +38,18 @@ struct event {
 struct log {
 	struct event events[MAX_EVENTS];
 	int nr;
+};
+
+struct routes {
+	struct kvm_irq_routing_entry entries[MAX_ROUTES];
+	int nr;
+};
+
+/* One with a resamplefd. */
+struct irqfd {
+	unsigned int gsi;
+	int fd;
+	int resamplefd;
 };
 
 /* What an exit tells of the guest, and how far vm_run() lets it go. */
@@ -48,8 +65,8 @@ struct vm {
 	struct kvm_run *run[NR_VCPUS];
 	size_t run_size;
 	void *memory;
-	int irqfd;
-	int resamplefd;
+	struct irqfd irqfds[MAX_IRQFDS];
+	int nr_irqfds;
 	struct log *log;	/* where events go; vm_next_step() moves on to the next one */
 	struct arch_vm arch;
 };
@@ -67,9 +84,10 @@ long must(long ret, const char *what, const char *remedy);
 void vm_create(struct vm *vm, const struct scenario *scenario, struct log *log);
 void vm_destroy(struct vm *vm);
 
-void vm_set_route(struct vm *vm, const struct kvm_irq_routing_entry *route);
+void vm_set_routes(struct vm *vm, const struct routes *routes);
+void vm_raise_by_irqfd(struct vm *vm, unsigned int gsi);
 void vm_add_resample_irqfd(struct vm *vm, unsigned int gsi);
-void vm_raise_irqfd(struct vm *vm);
+void vm_raise_irqfd(struct vm *vm, unsigned int gsi);
 
 void vm_run(struct vm *vm, int vcpu, enum progress until);
 void vm_run_all(struct vm *vm);
@@ -82,6 +100,7 @@ void vm_next_step(struct vm *vm);
  */
 void arch_create_irqchip(struct vm *vm, const struct machine *machine);
 void arch_setup_vcpu(struct vm *vm, int vcpu, const struct machine *machine);
+void arch_init_irqchip(struct vm *vm, const struct machine *machine);
 enum progress arch_handle_exit(struct vm *vm, int vcpu);
 
 #endif

@@ -39,9 +39,9 @@
 		.u.hv_sint = { .vcpu = (_vp_index), .sint = (_sint) },	\
 	}
 
-static void raise_once(struct vm *vm, const struct scenario *scenario)
+static void raise_once(struct vm *vm, unsigned int gsi)
 {
-	raise_line(vm, scenario->route.gsi);
+	raise_line(vm, gsi);
 	vm_run_all(vm);
 }
 
@@ -49,14 +49,14 @@ static void raise_once(struct vm *vm, const struct scenario *scenario)
  * The interrupt is in service on vCPU 0 when its route moves to vCPU 1. The I/O APIC still waits
  * for that EOI, so it must exit; no later one of vCPU 0 has to do with the pin any more.
  */
-static void move_in_flight(struct vm *vm, const struct scenario *scenario)
+static void move_in_flight(struct vm *vm, unsigned int gsi)
 {
-	static const struct kvm_irq_routing_entry moved = MSI_ROUTE(PIN, 0x33, LEVEL, PHYSICAL, 1);
+	static const struct routes moved = ROUTES(MSI_ROUTE(PIN, 0x33, LEVEL, PHYSICAL, 1));
 	static const struct kvm_irq_routing_msi coincidental = MSI(0x33, EDGE, PHYSICAL, 0);
 
-	raise_line(vm, scenario->route.gsi);
+	raise_line(vm, gsi);
 	vm_run(vm, 0, PROGRESS_RECEIVED);
-	vm_set_route(vm, &moved);
+	vm_set_routes(vm, &moved);
 	vm_run_all(vm);
 
 	vm_next_step(vm);
@@ -64,29 +64,29 @@ static void move_in_flight(struct vm *vm, const struct scenario *scenario)
 	vm_run_all(vm);
 
 	vm_next_step(vm);
-	raise_line(vm, scenario->route.gsi);
+	raise_line(vm, gsi);
 	vm_run_all(vm);
 }
 
-static void raise_sint(struct vm *vm, const struct scenario *scenario)
+static void raise_sint(struct vm *vm, unsigned int gsi)
 {
 	vm->arch.how_to_end = END_WITH_EOI | END_WITH_EOM;
-	raise_once(vm, scenario);
+	raise_once(vm, gsi);
 }
 
 /* An auto-EOI SINT: no EOI is written, so it is the EOM that reaches the GSI. */
-static void raise_sint_by_irqfd(struct vm *vm, const struct scenario *scenario)
+static void raise_sint_by_irqfd(struct vm *vm, unsigned int gsi)
 {
 	vm->arch.how_to_end = END_WITH_EOM;
-	vm_add_resample_irqfd(vm, scenario->route.gsi);
-	vm_raise_irqfd(vm);
+	vm_add_resample_irqfd(vm, gsi);
+	vm_raise_irqfd(vm, gsi);
 	vm_run_all(vm);
 }
 
 const struct scenario scenarios[NR_SCENARIOS] = {
 	{
 		.name = "level pin, one vCPU",
-		.route = MSI_ROUTE(PIN, 0x31, LEVEL, PHYSICAL, 0),
+		.routes = ROUTES(MSI_ROUTE(PIN, 0x31, LEVEL, PHYSICAL, 0)),
 		.run = raise_once,
 		.nr_steps = 1,
 		.steps = {
@@ -95,7 +95,7 @@ const struct scenario scenarios[NR_SCENARIOS] = {
 	},
 	{
 		.name = "level pin, logical group of 2",
-		.route = MSI_ROUTE(PIN, 0x32, LEVEL, LOGICAL, 0x3),
+		.routes = ROUTES(MSI_ROUTE(PIN, 0x32, LEVEL, LOGICAL, 0x3)),
 		.run = raise_once,
 		.nr_steps = 1,
 		.steps = {
@@ -105,7 +105,7 @@ const struct scenario scenarios[NR_SCENARIOS] = {
 	},
 	{
 		.name = "level pin, moved in flight",
-		.route = MSI_ROUTE(PIN, 0x33, LEVEL, PHYSICAL, 0),
+		.routes = ROUTES(MSI_ROUTE(PIN, 0x33, LEVEL, PHYSICAL, 0)),
 		.run = move_in_flight,
 		.nr_steps = 3,
 		.steps = {
@@ -125,7 +125,7 @@ const struct scenario scenarios[NR_SCENARIOS] = {
 	},
 	{
 		.name = "edge pin",
-		.route = MSI_ROUTE(PIN, 0x34, EDGE, PHYSICAL, 1),
+		.routes = ROUTES(MSI_ROUTE(PIN, 0x34, EDGE, PHYSICAL, 1)),
 		.run = raise_once,
 		.nr_steps = 1,
 		.steps = {
@@ -134,7 +134,7 @@ const struct scenario scenarios[NR_SCENARIOS] = {
 	},
 	{
 		.name = "level, outside the window",
-		.route = MSI_ROUTE(BEYOND, 0x35, LEVEL, PHYSICAL, 1),
+		.routes = ROUTES(MSI_ROUTE(BEYOND, 0x35, LEVEL, PHYSICAL, 1)),
 		.run = raise_once,
 		.nr_steps = 1,
 		.steps = {
@@ -144,7 +144,7 @@ const struct scenario scenarios[NR_SCENARIOS] = {
 	{
 		.name = "SINT, EOI and EOM",
 		.machine = { .synic = true },
-		.route = SINT_ROUTE(BEYOND, 1, PLAIN_SINT),
+		.routes = ROUTES(SINT_ROUTE(BEYOND, 1, PLAIN_SINT)),
 		.run = raise_sint,
 		.nr_steps = 1,
 		.steps = {
@@ -154,11 +154,12 @@ const struct scenario scenarios[NR_SCENARIOS] = {
 	{
 		.name = "SINT, full irqchip, EOM only",
 		.machine = { .irqchip = IRQCHIP_FULL, .synic = true },
-		.route = SINT_ROUTE(BEYOND, 1, AUTO_EOI_SINT),
+		.routes = ROUTES(SINT_ROUTE(BEYOND, 1, AUTO_EOI_SINT)),
 		.run = raise_sint_by_irqfd,
 		.nr_steps = 1,
 		.steps = {
-			{ .expected = EXPECT(RECEIVED(1, AUTO_EOI_SINT_VECTOR), RESAMPLED(1)) },
+			{ .expected = EXPECT(RECEIVED(1, AUTO_EOI_SINT_VECTOR),
+					     RESAMPLED(1, BEYOND)) },
 		},
 	},
 };

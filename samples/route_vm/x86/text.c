@@ -22,10 +22,12 @@ const struct text text = {
 	.no_kvm = "load kvm-amd or kvm-intel, be root or in group kvm, or use tools/testing/vm/run",
 	.run = "tools/testing/vm/run",
 	.demo = "tools/testing/vm/run --kernel stock",
+	.make = "make demo",
 	.check = "make check",
 	.name_width = 31,
 	.got_width = 10,
 	.seen_width = 14,
+	.mark_width = 4,
 	.counter_width = 14,
 };
 

@@ -86,6 +86,11 @@ void arch_setup_vcpu(struct vm *vm, int vcpu, const struct machine *machine)
 	must(ioctl(fd, KVM_SET_MP_STATE, &runnable), "KVM_SET_MP_STATE", "a defect in KVM?");
 }
 
+/* There is nothing left to do. */
+void arch_init_irqchip(struct vm *vm, const struct machine *machine)
+{
+}
+
 static enum progress handle_io(struct vm *vm, int vcpu)
 {
 	struct kvm_run *run = vm->run[vcpu];
