@@ -38,6 +38,7 @@ help:
 	@echo '  make clean             remove what was built here'
 	@echo
 	@echo '  make demo              boot Debian'\''s kernel, show routes handled by C and by Rust'
+	@echo '  make demo ARCH=arm64   the same on arm64: the test kernel, cross-compiled and emulated'
 	@echo '  make check             run all tests but the long ones'
 	@$(foreach lane,$(LANES),echo '  make check-$(lane)' | \
 		awk '{ printf "%-24s ", $$0 }'; sed -n '4s/^# //p' tools/testing/lanes/$(lane);)
@@ -60,10 +61,20 @@ setup:
 	@$(VM)/selftests
 	@$(VM)/toolchain
 
+# On which system, what makes it, and where the program is built: for each architecture.
+DEMO_ARCH := $(patsubst x86_64,x86,$(or $(ARCH),x86))
+DEMO_SYSTEM_x86 := --kernel stock
+DEMO_SETUP_x86 := $(VM)/stock
+DEMO_BUILD_x86 := build/route_vm
+DEMO_SYSTEM_arm64 := --arch arm64
+DEMO_SETUP_arm64 := $(VM)/toolchain && $(VM)/module
+DEMO_BUILD_arm64 := build/arm64/route_vm
+DEMO_BUILD = $(DEMO_BUILD_$(DEMO_ARCH))
+
 demo:
-	@$(VM)/stock
-	@$(VM)/userland make -s -C samples/route_vm O=$(CURDIR)/build/route_vm LDFLAGS=-static
-	@$(VM)/userland $(VM)/run --kernel stock --mode rust -- build/route_vm/route_vm --mode both
+	@$(DEMO_SETUP_$(DEMO_ARCH))
+	@$(VM)/userland make -s -C samples/route_vm ARCH=$(DEMO_ARCH) O=$(CURDIR)/$(DEMO_BUILD) LDFLAGS=-static
+	@$(VM)/userland $(VM)/run $(DEMO_SYSTEM_$(DEMO_ARCH)) --mode rust -- $(DEMO_BUILD)/route_vm --mode both
 
 FUZZ_MINUTES ?= 6
 FUZZERS := irq_routing_twins irq_eoi_oracle irq_eoi_threads
