@@ -3,123 +3,19 @@
  * What interrupt routes cost, in instructions that the host's kernel and this
  * program execute, with KVM's C and with kvm_irqroute; without the module, with
  * KVM's C alone.
- *
- * The VM that this runs in has to have a TSC that counts instructions (QEMU's
- * -icount shift=0).  Each figure is a median, with the sides taking turns, so
- * that the timer tick that some of the rounds catch does not show.
  */
-#include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
-#include "alloc_trace.h"
+#include "cost.h"
+#include "exiting_vcpu.h"
 #include "hyperv.h"
-#include "sides.h"
+#include "irqroute.h"
 
 #define MAX_ROUTES		4096
 #define NR_PINS			24
 #define NR_SINTS		16
 #define MAX_VCPUS		1024
-
-#define NR_ROUNDS		11
-
-static u64 clock_cost;
-
-static inline u64 count(void)
-{
-	u32 low, high;
-
-	asm volatile("lfence; rdtsc; lfence" : "=a"(low), "=d"(high) :: "memory");
-	return (u64)high << 32 | low;
-}
-
-/* How many instructions @_what takes. */
-#define COST_OF(_what)				\
-({						\
-	u64 start = count();			\
-						\
-	_what;					\
-	count() - start - clock_cost;		\
-})
-
-static void spin(u64 rounds)
-{
-	asm volatile("1: dec %0; jnz 1b" : "+r"(rounds));
-}
-
-/* Dies unless the clock counts instructions, one by one. */
-static void check_clock(void)
-{
-	const u64 nr = 100000;
-	u64 costs[NR_ROUNDS];
-	u32 i;
-
-	for (i = 0; i < NR_ROUNDS; i++)
-		costs[i] = COST_OF();
-	clock_cost = median(costs, NR_ROUNDS);
-
-	for (i = 0; i < NR_ROUNDS; i++)
-		costs[i] = COST_OF(spin(nr));
-	TEST_ASSERT(llabs((s64)(median(costs, NR_ROUNDS) - 2 * nr)) < nr / 1000,
-		    "A loop of %lu instructions counts as %lu: run this with --icount",
-		    2 * nr, costs[NR_ROUNDS / 2]);
-}
-
-/*
- * An update leaves work behind for a kernel thread, such as the end of its grace period,
- * and new vCPUs leave a lot.  Lets that finish, so that it is not counted with what comes
- * next, and then begins at another distance from the next tick than the last time.
- */
-static void settle(void)
-{
-	static u32 distance_us;
-
-	distance_us = (distance_us + 617) % 4000;
-	usleep(100000 + distance_us);
-}
-
-/*
- * Who else wants the CPU gets it while this thread waits, and no sooner: the scheduler
- * has no choice that could differ from run to run.
- */
-static void outrank_others(void)
-{
-	const struct sched_param param = { .sched_priority = 1 };
-
-	TEST_ASSERT(!sched_setscheduler(0, SCHED_FIFO, &param), "SCHED_FIFO: errno %d", errno);
-}
-
-static void print_medians(const char *name, const char *parameters, const char *unit,
-			  u64 figures[NR_SIDES][NR_ROUNDS + 1])
-{
-	u64 medians[NR_SIDES];
-	enum side side;
-
-	for (side = first_side; side <= last_side; side++)
-		medians[side] = median(figures[side] + 1, NR_ROUNDS);
-	print_figure(name, parameters, unit, medians);
-}
-
-/*
- * Measures @_what, which may use the number of the round and s, the side it is for, in
- * turns.  The first round warms up.
- */
-#define COMPARE(_case, _parameters, _unit, _what)				\
-do {										\
-	u64 figures[NR_SIDES][NR_ROUNDS + 1];					\
-	enum side s;								\
-	u32 round;								\
-										\
-	for (round = 0; round <= NR_ROUNDS; round++) {				\
-		for (s = first_side; s <= last_side; s++) {			\
-			settle();						\
-			figures[s][round] = (_what);				\
-		}								\
-	}									\
-	print_medians(_case, _parameters, _unit, figures);			\
-} while (0)
-
-#define COMPARE_COST(_case, _parameters, _what)					\
-	COMPARE(_case, _parameters, "instructions", COST_OF(_what))
 
 static struct kvm_vm *create_split(u32 nr_vcpus, u64 nr_reserved_pins)
 {
@@ -130,10 +26,7 @@ static struct kvm_vm *create_split(u32 nr_vcpus, u64 nr_reserved_pins)
 	return vm;
 }
 
-/*
- * Tables come in pairs that differ in what an update changes; rounds go to and fro.
- * Routes of pins are level-triggered, all others are edge-triggered.
- */
+/* What changes.  Routes of pins are level-triggered, all others are edge-triggered. */
 enum change { UNCHANGED, EDGE, LEVEL, LEVEL_BROADCAST, ALL };
 
 static const char *const change_names[] = {
@@ -147,16 +40,6 @@ static const char *const change_names[] = {
 #define VECTOR(_i)		(FIRST_IRQ_VECTOR + (_i) % 0xc0)
 /* Vectors of no other route. */
 #define OWN_VECTOR(_version)	(0xf0 + (_version))
-
-struct pair {
-	struct kvm_irq_routing *tables[2];
-};
-
-static void pair_free(struct pair *pair)
-{
-	free(pair->tables[0]);
-	free(pair->tables[1]);
-}
 
 /*
  * A table too small to have a route besides those of pins gets one in place of its
@@ -512,7 +395,7 @@ static void measure_vm_lifetime(void)
 				.args[0] = NR_PINS,
 			};
 
-			helper_set_mode(side);
+			take_side(side);
 			create[side][round] = COST_OF(fd = ioctl(kvm_fd, KVM_CREATE_VM, 0));
 			TEST_ASSERT(fd >= 0, "KVM_CREATE_VM: errno %d", errno);
 			TEST_ASSERT_EQ(ioctl(fd, KVM_ENABLE_CAP, &split), 0);
@@ -524,18 +407,6 @@ static void measure_vm_lifetime(void)
 	print_medians("vm-destroy", "", "instructions", destroy);
 	close(kvm_fd);
 	pair_free(&pair);
-}
-
-/* What a table takes in the place of none. */
-static u64 table_bytes(struct kvm_vm *vm, struct kvm_irq_routing *table)
-{
-	struct kvm_irq_routing empty = {};
-
-	table_set(vm, &empty);
-	settle();
-	alloc_trace_start();
-	table_set(vm, table);
-	return alloc_trace_stop();
 }
 
 static void measure_memory(void)
@@ -558,10 +429,7 @@ static void measure_memory(void)
 		kvm_vm_free(vms[side]);
 }
 
-static const struct {
-	const char *name;
-	void (*measure)(void);
-} groups[] = {
+static const struct group groups[] = {
 	{ "memory", measure_memory },
 	{ "update", measure_updates },
 	{ "scan", measure_scans },
@@ -571,28 +439,22 @@ static const struct {
 	{ "kicks", measure_kicks },
 };
 
-/* Measures the groups that are named, or all. */
+/* Two VMs with all vCPUs that KVM allows need more files than the library asks for. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit = { .rlim_cur = 1 << 14, .rlim_max = 1 << 14 };
+
+	TEST_ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 int main(int argc, char *argv[])
 {
-	int i, j;
-
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_VP_INDEX));
 	TEST_REQUIRE(kvm_check_cap(KVM_CAP_MAX_VCPUS) >= MAX_VCPUS);
 
-	find_sides();
 	raise_file_limit();
-	outrank_others();
-	check_clock();
-	print_kernel_and_cpu();
-	for (i = 0; i < ARRAY_SIZE(groups); i++) {
-		bool wanted = argc == 1;
-
-		for (j = 1; j < argc; j++)
-			wanted |= !strcmp(argv[j], groups[i].name);
-		if (wanted)
-			groups[i].measure();
-	}
+	measure_groups(groups, ARRAY_SIZE(groups), argc, argv);
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "exiting_vcpu.h"
 #include "sides.h"
 #include "trace.h"
 

@@ -10,13 +10,11 @@
 #ifndef SELFTEST_KVM_SIDES_H
 #define SELFTEST_KVM_SIDES_H
 
-#include <sys/resource.h>
 #include <sys/utsname.h>
 
-#include "irqroute.h"
-
-#define HELPER_MODE		"/sys/module/kvm_irqroute/parameters/mode"
-#define HELPER_BOUND		"/sys/kernel/debug/kvm_irqroute/vms_bound"
+#include "cpu.h"
+#include "helper.h"
+#include "kvm_util.h"
 
 enum side { UNPATCHED, C, RUST, NR_SIDES };
 
@@ -28,11 +26,6 @@ static const char *const side_names[] = {
 
 /* Those that there are. */
 static enum side first_side, last_side;
-
-static inline bool helper_is_loaded(void)
-{
-	return !access(HELPER_MODE, W_OK);
-}
 
 /* Tells whether KVM has our patches, while the module, whose names are alike, is not loaded. */
 static inline bool kvm_is_patched(void)
@@ -59,30 +52,17 @@ static inline void find_sides(void)
 	}
 }
 
-/* What the helper does with VMs created from now on, if it is loaded. */
-static inline void helper_set_mode(enum side side)
+/* Decides whose side the VMs are on that are created from now on. */
+static inline void take_side(enum side side)
 {
-	FILE *file;
-
-	if (!helper_is_loaded())
-		return;
 	/* Modes are named as the sides are. */
-	file = fopen(HELPER_MODE, "w");
-	TEST_ASSERT(file && fputs(side_names[side], file) >= 0 && !fclose(file),
-		    "Cannot write to " HELPER_MODE);
+	if (helper_is_loaded())
+		helper_write_parameter("mode", side_names[side]);
 }
 
 static inline u64 helper_nr_bound(void)
 {
-	FILE *file;
-	u64 nr;
-
-	if (!helper_is_loaded())
-		return 0;
-	file = fopen(HELPER_BOUND, "r");
-	TEST_ASSERT(file && fscanf(file, "%lu", &nr) == 1, "Cannot read " HELPER_BOUND);
-	fclose(file);
-	return nr;
+	return helper_is_loaded() ? helper_read_counter("vms_bound") : 0;
 }
 
 /* Evaluates @_create, which creates a VM, so that it belongs to @_side. */
@@ -92,7 +72,7 @@ static inline u64 helper_nr_bound(void)
 	u64 bound = helper_nr_bound();						\
 	typeof(_create) created;						\
 										\
-	helper_set_mode(on);							\
+	take_side(on);								\
 	created = (_create);							\
 	TEST_ASSERT_EQ(helper_nr_bound() - bound, (u64)(on == RUST));		\
 	created;								\
@@ -145,30 +125,11 @@ static inline void print_about(const char *name, const char *value)
 
 static inline void print_kernel_and_cpu(void)
 {
-	FILE *file = fopen("/proc/cpuinfo", "r");
 	struct utsname uts;
-	char line[256];
 
 	TEST_ASSERT_EQ(uname(&uts), 0);
 	print_about("kernel", uts.release);
-
-	TEST_ASSERT(file, "Cannot read /proc/cpuinfo");
-	while (fgets(line, sizeof(line), file)) {
-		if (strncmp(line, "model name", strlen("model name")))
-			continue;
-		line[strcspn(line, "\n")] = '\0';
-		print_about("cpu", strchr(line, ':') + 2);
-		break;
-	}
-	fclose(file);
-}
-
-/* Two VMs with all vCPUs that KVM allows need more files than the library asks for. */
-static inline void raise_file_limit(void)
-{
-	struct rlimit limit = { .rlim_cur = 1 << 14, .rlim_max = 1 << 14 };
-
-	TEST_ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	print_about("cpu", cpu_name());
 }
 
 /* A table of routes as the ioctl takes it, made once. */
@@ -184,26 +145,6 @@ static inline struct kvm_irq_routing *table_new(u32 nr)
 static inline void table_set(struct kvm_vm *vm, struct kvm_irq_routing *table)
 {
 	vm_ioctl(vm, KVM_SET_GSI_ROUTING, table);
-}
-
-/* A guest that exits whenever it runs, for ever, and does nothing else. */
-#define EXIT_PORT		0x10
-
-static __maybe_unused void guest_exits(void)
-{
-	x2apic_enable();
-	for (;;)
-		asm volatile("outb %%al, %0" :: "i"(EXIT_PORT));
-}
-
-/* A vCPU of a split irqchip that has enabled its local APIC. */
-static inline struct kvm_vcpu *exiting_vcpu_add(struct kvm_vm *vm, u32 id)
-{
-	struct kvm_vcpu *vcpu = vm_vcpu_add(vm, id, guest_exits);
-
-	vcpu_run(vcpu);
-	TEST_ASSERT_KVM_EXIT_REASON(vcpu, KVM_EXIT_IO);
-	return vcpu;
 }
 
 #endif /* SELFTEST_KVM_SIDES_H */
