@@ -5,7 +5,7 @@
 VM := tools/testing/vm
 
 # Given on the command line or in the environment, and passed on to the scripts.
-export KDIR KSRC KVER JOBS KCONFIG_FRAGMENTS DEBIAN_MIRROR FUZZ_MINUTES
+export KDIR KSRC KVER UNPATCHED JOBS KCONFIG_FRAGMENTS DEBIAN_MIRROR FUZZ_MINUTES
 
 # A module for one's own kernel needs that kernel's build folder only.
 OWN_KDIR := $(or $(KDIR),/lib/modules/$(shell uname -r)/build)

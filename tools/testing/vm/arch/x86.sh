@@ -48,6 +48,9 @@ host_kvm_nests()
 	return 1
 }
 
+# What a folder with another KVM has.
+KVM_FILE=kvm.ko
+
 # kvm_modules KDIR KVM: the modules that a guest is to load on a CPU of either vendor, in
 # this order.
 kvm_modules()
