@@ -204,7 +204,7 @@ impl Vm {
     /// all sources say. Any context.
     fn tell(&self, spi: Spi, mut raised: bool) -> Result {
         loop {
-            match change(raised, self.lines.is_held(spi)) {
+            match change(raised, || self.lines.is_held(spi)) {
                 LineChange::Raise => return self.host.inject_spi(spi, true),
                 LineChange::Lower => self.host.inject_spi(spi, false)?,
                 LineChange::None => return Ok(()),

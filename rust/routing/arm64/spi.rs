@@ -55,15 +55,17 @@ pub(crate) enum LineChange {
     None,
 }
 
-/// Decides what becomes of a line when it is raised or lowered, given whether one of its sources
-/// raises it then.
+/// Decides what becomes of a line when it is raised or lowered, given `is_held`, which tells whether
+/// one of its sources raises it then.
 ///
 /// An irqfd without a resamplefd is not a source: it raises the line and leaves it to KVM_IRQ_LINE to
 /// lower it.
-pub(crate) fn change(raised: bool, held: bool) -> LineChange {
-    match (raised, held) {
-        (true, _) => LineChange::Raise,
-        (false, false) => LineChange::Lower,
-        (false, true) => LineChange::None,
+pub(crate) fn change(raised: bool, is_held: impl FnOnce() -> bool) -> LineChange {
+    if raised {
+        LineChange::Raise
+    } else if is_held() {
+        LineChange::None
+    } else {
+        LineChange::Lower
     }
 }

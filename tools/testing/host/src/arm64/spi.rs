@@ -32,6 +32,6 @@ fn a_line_stays_high_as_long_as_a_source_raises_it() {
         (false, false, LineChange::Lower),
         (false, true, LineChange::None),
     ] {
-        assert_eq!(change(raised, held), expected, "{raised} {held}");
+        assert_eq!(change(raised, || held), expected, "{raised} {held}");
     }
 }
