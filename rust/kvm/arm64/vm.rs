@@ -133,19 +133,19 @@ impl Vm {
         &self.host
     }
 
-    /// Makes the index of a routing table that is about to be published. Process context. Returns
-    /// `EEXIST` if the table is not to take the place of the current one.
+    /// Makes the index of a routing table that is about to be published, in the place of the one with the
+    /// index `old`. Process context. Returns `EEXIST` if the table is not to take the place of the current one.
     pub(crate) fn begin_update(
         &self,
         _view: &bindings::kvm_irqroute_vm_view,
-        _old: Option<ArcBorrow<'_, Index>>,
+        old: Option<ArcBorrow<'_, Index>>,
         routes: &[bindings::kvm_irq_routing_entry],
         origin: Origin,
     ) -> Result<Option<Arc<Index>>> {
         if !table::is_taken(origin, self.userspace_has_set.load(Relaxed), self.parity) {
             return Err(EEXIST);
         }
-        let index = Index::new(routes)?;
+        let index = Index::new(old, routes)?;
 
         if origin == Origin::Userspace {
             self.userspace_has_set.store(!routes.is_empty(), Relaxed);

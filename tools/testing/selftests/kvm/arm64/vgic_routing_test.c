@@ -338,6 +338,32 @@ TEST_F(routing, two_gsis_share_a_pin)
 	}
 }
 
+/* Tables that begin alike are not the same. */
+TEST_F(routing, gsi_leaves_a_pin_and_comes_back)
+{
+	struct irqfd stays = irqfd_new(self->vm, 10, true);
+	struct irqfd leaves = irqfd_new(self->vm, 11, true);
+	u32 i;
+
+	for (i = 0; i < 4; i++) {
+		bool has_left = i % 2;
+
+		table_add_pin(self->table, 10, 8);
+		if (!has_left)
+			table_add_pin(self->table, 11, 8);
+		table_set(self->table, self->vm);
+
+		irqfd_signal(has_left ? &stays : &leaves);
+		run(self->vcpu);
+		TEST_ASSERT_EQ(taken(self->vm, 8), 1);
+		TEST_ASSERT_EQ(irqfd_resampled(&leaves), !has_left);
+		irqfd_resampled(&stays);
+		TEST_ASSERT_EQ(high_lines(self->vm), 0);
+	}
+	irqfd_free(self->vm, &stays);
+	irqfd_free(self->vm, &leaves);
+}
+
 /* Who has raised the line hears of the end, and so does who is routed to the pin by then. */
 TEST_F(routing, pin_moves_while_its_interrupt_is_pending)
 {
