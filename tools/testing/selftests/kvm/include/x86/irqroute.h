@@ -17,6 +17,7 @@
 #include "kselftest.h"
 #include "kvm_util.h"
 #include "processor.h"
+#include "routes.h"
 #include "test_util.h"
 
 #define APIC_LDR		0xD0
@@ -147,7 +148,7 @@ static inline int signal_msi(struct kvm_vm *vm, struct msi msi)
 	return ret;
 }
 
-/* Routes and tables of routes. */
+/* Routes. */
 static inline struct kvm_irq_routing_entry msi_route(u32 gsi, struct msi msi)
 {
 	return (struct kvm_irq_routing_entry){
@@ -156,16 +157,6 @@ static inline struct kvm_irq_routing_entry msi_route(u32 gsi, struct msi msi)
 		.u.msi.address_lo = msi_address_lo(msi),
 		.u.msi.address_hi = msi_address_hi(msi),
 		.u.msi.data = msi_data(msi),
-	};
-}
-
-static inline struct kvm_irq_routing_entry irqchip_route(u32 gsi, u32 irqchip, u32 pin)
-{
-	return (struct kvm_irq_routing_entry){
-		.gsi = gsi,
-		.type = KVM_IRQ_ROUTING_IRQCHIP,
-		.u.irqchip.irqchip = irqchip,
-		.u.irqchip.pin = pin,
 	};
 }
 
@@ -203,33 +194,6 @@ static __maybe_unused void print_route(const struct kvm_irq_routing_entry *e)
 		break;
 	}
 }
-
-/* Returns 0 or the errno of KVM_SET_GSI_ROUTING. */
-static inline int __set_routes(struct kvm_vm *vm, const struct kvm_irq_routing_entry *entries,
-			       u32 nr, u32 flags)
-{
-	struct kvm_irq_routing *table;
-	int ret;
-
-	table = calloc(1, sizeof(*table) + nr * sizeof(*entries));
-	TEST_ASSERT(table, "Insufficient memory for %u routes", nr);
-	table->nr = nr;
-	table->flags = flags;
-	if (nr)
-		memcpy(table->entries, entries, nr * sizeof(*entries));
-
-	ret = __vm_ioctl(vm, KVM_SET_GSI_ROUTING, table) ? errno : 0;
-	free(table);
-	return ret;
-}
-
-/* Sets the table to the routes given, or to none at all. */
-#define SET_ROUTES(vm, ...)							\
-do {										\
-	const struct kvm_irq_routing_entry __entries[] = { __VA_ARGS__ };	\
-										\
-	TEST_ASSERT_EQ(__set_routes(vm, __entries, ARRAY_SIZE(__entries), 0), 0);	\
-} while (0)
 
 /*
  * Sets the level of @gsi.  Returns how many vCPUs accepted the IRQ, 0 if it was
