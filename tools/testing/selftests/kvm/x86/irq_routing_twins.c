@@ -19,53 +19,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "helper.h"
 #include "irqroute.h"
-#include "kselftest.h"
-#include "random_ops.h"
 #include "synic.h"
+#include "twins.h"
 #include "vm_template.h"
 
 #define NR_IRQFDS		4
 #define MAX_ROUTES		4096	/* KVM_MAX_IRQ_ROUTES */
-#define MAX_FACTS		128
 #define MAX_EXITS		40	/* of one step of a guest */
 
 #define FIXED_SEQUENCES		100
 
 #define IA32_APICBASE_MODE	(MSR_IA32_APICBASE_ENABLE | MSR_IA32_APICBASE_EXTD)
-
-/*
- * What an operation has shown.  Only facts that must not differ between the twins
- * are stated.
- */
-struct outcome {
-	int err;		/* 0 or the errno */
-	bool skipped;		/* the operation makes no sense now */
-	u32 nr;
-	struct {
-		const char *what;
-		u64 value;
-	} facts[MAX_FACTS];
-};
-
-static void state_fact(struct outcome *o, const char *what, u64 value)
-{
-	if (o->nr < MAX_FACTS) {
-		o->facts[o->nr].what = what;
-		o->facts[o->nr].value = value;
-	}
-	o->nr++;
-}
-
-static void state_errno(struct outcome *o, const char *what, int ret)
-{
-	int err = ret < 0 ? errno : 0;
-
-	if (!o->nr)
-		o->err = err;
-	state_fact(o, what, err);
-}
 
 /* What is worth counting beyond operations and their errnos. */
 enum event {
@@ -153,29 +118,6 @@ static void guest_nmi_handler(struct ex_regs *regs)
 		cpu->taken.v[cpu->taken.nr++] = regs->vector;
 }
 
-/* Who handles a VM's routes, as the module parameters have it. */
-struct handler {
-	const char *name, *mode, *parity;
-	bool bound;		/* the module hears of the VM */
-};
-
-static const struct handler handlers[] = {
-	{ "c", "c", "0", false },
-	{ "verify", "verify", "1", true },
-	{ "rust", "rust", "1", true },
-};
-
-static const struct handler *handler_by_name(const char *name)
-{
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(handlers); i++)
-		if (!strcmp(handlers[i].name, name))
-			return &handlers[i];
-	TEST_FAIL("No such handler of routes: %s", name);
-	return NULL;
-}
-
 /* Whether an irqfd has an event that KVM has not seen counts, see flush_irqfd(). */
 struct twin_irqfd {
 	int eventfd, resamplefd;
@@ -192,8 +134,7 @@ struct twin {
 	struct twin_irqfd irqfds[NR_IRQFDS];
 };
 
-static struct twin twins[2];
-static u64 nr_bound_vms;
+static struct twin first, second;
 
 /* The table that both twins have, by GSI. */
 static struct kvm_irq_routing_entry current_routes[MAX_ROUTES];
@@ -207,15 +148,13 @@ static void twin_make(struct twin *twin)
 	vm_template_keep(&twin->template);
 }
 
-static void twin_open(struct twin *twin, const struct handler *handler)
+static void twin_open(struct twin *twin)
 {
 	int i;
 
-	helper_write_parameter("mode", handler->mode);
-	helper_write_parameter("parity", handler->parity);
+	/* Both have none. */
+	memset(current_routes, 0, sizeof(current_routes));
 	vm_template_open(&twin->template);
-	nr_bound_vms += handler->bound;
-
 	memset(twin->cpus, 0, sizeof(twin->cpus));
 	memset(twin->dead, 0, sizeof(twin->dead));
 	for (i = 0; i < NR_IRQFDS; i++)
@@ -1043,17 +982,6 @@ static void probe_do(struct twin *twin, const struct op *op, struct outcome *o)
 	step(twin, o, op->a, guest_take, 0, 0);
 }
 
-/* How an operation is made, done and printed, how often, and which errnos it must have shown. */
-struct op_type {
-	const char *name;
-	u32 weight;
-	void (*make)(struct rng *rng, struct op *op);
-	void (*do_)(struct twin *twin, const struct op *op, struct outcome *o);
-	void (*print)(const struct op *op);
-	const char *args[3];
-	int errnos[6];
-};
-
 static const struct op_type types[NR_OPS] = {
 	[SPLIT_IRQCHIP] = {
 		"KVM_CAP_SPLIT_IRQCHIP", 1, split_irqchip_make, split_irqchip_do,
@@ -1171,26 +1099,6 @@ static void make_op(u64 seed, u32 index, struct op *op)
 		op->a = index % 2;
 }
 
-static void print_twin_op(u32 index, const struct op *op)
-{
-	const struct op_type *type = &types[op->kind];
-
-	print_op(index, op, type->name, type->args);
-	if (type->print)
-		type->print(op);
-}
-
-/* Coverage. */
-#define MAX_ERRNO	134
-static u64 done[NR_OPS][MAX_ERRNO];
-static u64 nr_done, nr_runs, nr_dead;
-
-/* Sequences. */
-struct difference {
-	u32 op;
-	char text[256];
-};
-
 /* What can be seen of a twin at any time. */
 static void observe(struct twin *twin, struct outcome *o)
 {
@@ -1209,36 +1117,17 @@ static void observe(struct twin *twin, struct outcome *o)
 	}
 }
 
-static bool outcomes_differ(const struct outcome *a, const struct outcome *b, char *text)
+static bool apic_differs(u32 index, char *text)
 {
-	u32 i;
-
-	for (i = 0; i < a->nr && i < b->nr && i < MAX_FACTS; i++) {
-		if (strcmp(a->facts[i].what, b->facts[i].what)) {
-			sprintf(text, "%s %#lx against %s %#lx", a->facts[i].what,
-				a->facts[i].value, b->facts[i].what, b->facts[i].value);
-			return true;
-		}
-		if (a->facts[i].value != b->facts[i].value) {
-			sprintf(text, "%s %#lx against %#lx", a->facts[i].what,
-				a->facts[i].value, b->facts[i].value);
-			return true;
-		}
-	}
-	sprintf(text, "%u facts against %u", a->nr, b->nr);
-	return a->nr != b->nr || a->skipped != b->skipped;
-}
-
-static bool apics_differ(u32 index, char *text)
-{
+	struct kvm_vcpu *vcpus[2] = { first.cpus[index].vcpu, second.cpus[index].vcpu };
 	struct kvm_lapic_state state[2] = {};
 	int i, ret[2];
 
-	if (!twins[0].cpus[index].vcpu || !twins[1].cpus[index].vcpu)
+	if (!vcpus[0] || !vcpus[1])
 		return false;
 
 	for (i = 0; i < 2; i++)
-		ret[i] = __vcpu_ioctl(twins[i].cpus[index].vcpu, KVM_GET_LAPIC, &state[i]);
+		ret[i] = __vcpu_ioctl(vcpus[i], KVM_GET_LAPIC, &state[i]);
 	if (ret[0] != ret[1]) {
 		sprintf(text, "KVM_GET_LAPIC of vCPU %u: %d against %d", index, ret[0], ret[1]);
 		return true;
@@ -1253,179 +1142,40 @@ static bool apics_differ(u32 index, char *text)
 	return false;
 }
 
-/* Does the operations of @ops that @keep has, and tells whether the twins differed. */
-static bool run_ops(const struct handler *first, const struct handler *second,
-		    const struct op *ops, u32 nr, const bool *keep, bool verbose,
-		    struct difference *difference)
+static bool apics_differ(char *text)
 {
-	const struct handler *of[2] = { first, second };
-	struct outcome outcomes[2];
-	bool differ = false;
-	u32 i, j;
-
-	memset(current_routes, 0, sizeof(current_routes));
-	for (j = 0; j < 2; j++)
-		twin_open(&twins[j], of[j]);
-
-	for (i = 0; i < nr && !differ; i++) {
-		if (keep && !keep[i])
-			continue;
-		if (verbose)
-			print_twin_op(i, &ops[i]);
-
-		for (j = 0; j < 2; j++) {
-			memset(&outcomes[j], 0, sizeof(outcomes[j]));
-			types[ops[i].kind].do_(&twins[j], &ops[i], &outcomes[j]);
-			observe(&twins[j], &outcomes[j]);
-		}
-
-		difference->op = i;
-		differ = outcomes_differ(&outcomes[0], &outcomes[1], difference->text);
-		for (j = 0; j < MAX_CPUS && !differ; j++)
-			differ = apics_differ(j, difference->text);
-		if (verbose)
-			for (j = 0; j < outcomes[0].nr && j < MAX_FACTS; j++)
-				ksft_print_msg("\t%s %#lx\n", outcomes[0].facts[j].what,
-					       outcomes[0].facts[j].value);
-
-		if (!outcomes[0].skipped) {
-			nr_done++;
-			done[ops[i].kind][outcomes[0].err]++;
-		}
-	}
-
-	for (j = 0; j < 2; j++) {
-		for (i = 0; i < MAX_CPUS; i++)
-			nr_dead += twins[j].dead[i];
-		twin_close(&twins[j]);
-	}
-	nr_runs++;
-	return differ;
-}
-
-/* A sequence on which twins differ, for the search for the smallest one. */
-struct differing {
-	const struct handler *first, *second;
-	const struct op *ops;
-	struct difference difference;
-};
-
-static u32 still_differs(const bool *keep, u32 nr, void *data)
-{
-	struct differing *d = data;
-	struct difference difference;
-
-	if (!run_ops(d->first, d->second, d->ops, nr, keep, false, &difference))
-		return 0;
-	d->difference = difference;
-	return difference.op + 1;
-}
-
-static void report(const struct handler *first, const struct handler *second, u64 seed,
-		   const struct op *ops, u32 nr)
-{
-	struct differing d = { first, second, ops };
-	bool keep[MAX_OPS];
-	u32 i, left = 0;
-
-	for (i = 0; i < MAX_OPS; i++)
-		keep[i] = i < nr;
-	if (!still_differs(keep, nr, &d)) {
-		ksft_print_msg("it did not show again\n");
-		return;
-	}
-	nr = minimize_ops(keep, nr, still_differs, &d);
-
-	ksft_print_msg("smallest sequence: %s\n", d.difference.text);
-	for (i = 0; i < nr; i++) {
-		if (!keep[i])
-			continue;
-		print_twin_op(i, &ops[i]);
-		left++;
-	}
-	ksft_print_msg("%u operations left; to see it again: --seed %lu --twins %s,%s --only ",
-		       left, seed, first->name, second->name);
-	print_kept_ops(keep, nr);
-}
-
-/* Who is compared; by default C, or each fourth time what verifies it, with Rust. */
-static const struct handler *first_handler, *second_handler;
-
-static void parse_twins(char *text)
-{
-	first_handler = handler_by_name(strsep(&text, ","));
-	second_handler = handler_by_name(text ?: "");
-}
-
-static bool run_sequence(u64 seed, const struct ops_options *o)
-{
-	const struct handler *first = first_handler, *second = second_handler;
-	struct difference difference;
-	struct op ops[MAX_OPS];
 	u32 i;
 
-	if (!first) {
-		first = handler_by_name(seed % 4 == 3 ? "verify" : "c");
-		second = handler_by_name("rust");
-	}
-	for (i = 0; i < o->nr_ops; i++)
-		make_op(seed, i, &ops[i]);
-
-	if (!run_ops(first, second, ops, o->nr_ops, o->only ? o->keep : NULL, o->verbose,
-		     &difference))
-		return true;
-
-	ksft_print_msg("twins %s,%s differ: --seed %lu --ops %u: %s\n", first->name,
-		       second->name, seed, difference.op + 1, difference.text);
-	if (!o->only)
-		report(first, second, seed, ops, difference.op + 1);
+	for (i = 0; i < MAX_CPUS; i++)
+		if (apic_differs(i, text))
+			return true;
 	return false;
 }
 
-static bool covered(void)
+/* C with Rust, or each fourth time what verifies it. */
+static const char *default_pair(u64 seed)
 {
-	bool all = true;
-	int i, j, k, err;
-
-	for (i = 0; i < NR_OPS; i++) {
-		char text[256], *p = text;
-
-		for (err = 0; err < MAX_ERRNO; err++)
-			if (done[i][err])
-				p += sprintf(p, " %s %lu", err ? strerrorname_np(err) : "ok",
-					     done[i][err]);
-		*p = '\0';
-		ksft_print_msg("%s:%s\n", types[i].name, text);
-
-		for (j = 0; j < ARRAY_SIZE(types[i].errnos); j++) {
-			err = types[i].errnos[j];
-			/* The rest of the array is 0. */
-			for (k = 0; k < j && types[i].errnos[k] != err; k++)
-				;
-			if (done[i][err] || k < j || (!err && j))
-				continue;
-			ksft_print_msg("never seen: %s, %s\n", types[i].name,
-				       err ? strerrorname_np(err) : "ok");
-			all = false;
-		}
-	}
-	for (i = 0; i < NR_EVENTS; i++) {
-		ksft_print_msg("%s: %lu\n", event_names[i], events[i]);
-		if (!events[i])
-			all = false;
-	}
-	return all;
+	return seed % 4 == 3 ? "verify,rust" : "c,rust";
 }
+
+static const struct twins twins = {
+	.twin = { &first, &second },
+	.types = types,
+	.nr_types = NR_OPS,
+	.make_op = make_op,
+	.open = twin_open,
+	.close = twin_close,
+	.observe = observe,
+	.states_differ = apics_differ,
+	.event_names = event_names,
+	.events = events,
+	.nr_events = NR_EVENTS,
+	.default_pair = default_pair,
+};
 
 int main(int argc, char *argv[])
 {
-	static const struct ops_option twins_option = {
-		"twins", "twins A,B    what is compared: c, verify, rust (default: c,rust, and\n"
-			 "                 verify,rust for each fourth seed)", parse_twins,
-	};
-	struct ops_options o = parse_ops_options(argc, argv, FIXED_SEQUENCES, &twins_option, 1);
-	u64 bound_before, scans_before, deliveries_before, verify_before;
-	u64 bound, scans, deliveries, verify, differences, nr_sequences;
+	struct counted counters[] = { { "scans" }, { "sint_deliveries" } };
 	int i;
 
 	TEST_REQUIRE(helper_is_loaded());
@@ -1433,38 +1183,6 @@ int main(int argc, char *argv[])
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
 
 	for (i = 0; i < 2; i++)
-		twin_make(&twins[i]);
-	bound_before = helper_read_counter("vms_total");
-	scans_before = helper_read_counter("scans");
-	deliveries_before = helper_read_counter("sint_deliveries");
-	verify_before = helper_read_counter("differences");
-
-	ksft_print_header();
-	ksft_set_plan(3);
-	differences = run_sequences(&o, &nr_sequences, run_sequence);
-	helper_write_parameter("mode", "rust");
-	helper_write_parameter("parity", "0");
-
-	bound = helper_read_counter("vms_total") - bound_before;
-	scans = helper_read_counter("scans") - scans_before;
-	deliveries = helper_read_counter("sint_deliveries") - deliveries_before;
-	verify = helper_read_counter("differences") - verify_before;
-
-	ksft_test_result(!differences, "twins_agree\n");
-	ksft_print_msg("helper: VMs %lu, scans %lu, SINT deliveries %lu\n", bound, scans,
-		       deliveries);
-	ksft_print_msg("differences in mode verify: %lu\n", verify);
-	if (o.few) {
-		ksft_test_result_skip("helper_took_part few sequences\n");
-		ksft_test_result_skip("coverage few sequences\n");
-	} else {
-		ksft_test_result(bound == nr_bound_vms && scans && deliveries && !verify,
-				 "helper_took_part\n");
-		ksft_test_result(covered(), "coverage\n");
-	}
-	ksft_print_cnts();
-	ksft_print_msg("operations %lu, runs %lu, vCPUs that could not go on %lu\n", nr_done,
-		       nr_runs, nr_dead);
-	ksft_print_msg("%lu sequences, %lu differences\n", nr_sequences, differences);
-	return ksft_get_fail_cnt() ? KSFT_FAIL : KSFT_PASS;
+		twin_make(twins.twin[i]);
+	return run_twins(argc, argv, FIXED_SEQUENCES, counters, ARRAY_SIZE(counters));
 }
