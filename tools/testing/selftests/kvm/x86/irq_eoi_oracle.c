@@ -22,14 +22,11 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <string.h>
 #include <time.h>
 
-#include "helper.h"
 #include "irqroute.h"
-#include "kselftest.h"
-#include "random_ops.h"
+#include "oracle.h"
 #include "synic.h"
 #include "vm_template.h"
 
@@ -91,14 +88,14 @@ enum failure {
 	NR_FAILURES,
 };
 
-static const char * const failure_names[NR_FAILURES] = {
-	[LOST_DROPPED]	= "lost-dropped",
-	[LOST_JOINED]	= "lost-joined",
-	[LOST_FORMAT]	= "lost-format",
-	[LOST]		= "lost",
-	[UNCALLED]	= "uncalled",
-	[DELIVERY]	= "delivery",
-	[SINT_ACK]	= "sint-ack",
+static const struct failure_type failures[NR_FAILURES] = {
+	[LOST_DROPPED]	= { "lost-dropped", "eois_of_dropped_routes_are_reported" },
+	[LOST_JOINED]	= { "lost-joined", "eois_of_irqs_that_an_edge_joins_are_reported" },
+	[LOST_FORMAT]	= { "lost-format", "eois_after_a_new_format_are_reported" },
+	[LOST]		= { "lost", "eois_of_pins_are_reported" },
+	[UNCALLED]	= { "uncalled", "other_eois_are_not" },
+	[DELIVERY]	= { "delivery", "irqs_are_taken_as_often_as_sent" },
+	[SINT_ACK]	= { "sint-ack", "sint_acks_go_by_the_current_table" },
 };
 
 enum event {
@@ -109,8 +106,8 @@ enum event {
 	SPURIOUS,
 	PROBE_REPORTED,
 	PROBE_NOT_REPORTED,
-	PROBE_SPURIOUS,
 	ACK,
+	PROBE_SPURIOUS,
 	NR_EVENTS,
 };
 
@@ -122,12 +119,11 @@ static const char * const event_names[NR_EVENTS] = {
 	[SPURIOUS]		= "of them reported",
 	[PROBE_REPORTED]	= "EOIs at rest, of vectors that pins send",
 	[PROBE_NOT_REPORTED]	= "EOIs at rest, of vectors that no pin sends",
-	[PROBE_SPURIOUS]	= "of them reported",
 	[ACK]			= "acks of SINTs",
+	[PROBE_SPURIOUS]	= "EOIs at rest that were reported without need",
 };
 
-static u64 events[NR_EVENTS], failures[NR_FAILURES];
-static bool go_past[NR_FAILURES];
+static u64 events[NR_EVENTS];
 
 enum style { FLAT, CLUSTER, X2APIC, MIXED, NR_STYLES };
 
@@ -158,13 +154,6 @@ static struct shape shape_of(u64 seed)
 	return shape;
 }
 
-static void print_shape(const struct shape *shape)
-{
-	ksft_print_msg("%u vCPUs, %s, %s irqchip, KVM_CAP_X2APIC_API %#lx\n", shape->nr_cpus,
-		       style_names[shape->style], shape->split ? "split" : "full",
-		       shape->x2apic_api);
-}
-
 static struct vm_template template;
 
 /* The VM of the current sequence and what is known of it. */
@@ -176,23 +165,16 @@ static struct resample_irqfd irqfds[NR_GSIS];	/* of SINT GSIs */
 static u64 wanted_acks[NR_GSIS];
 static bool format_changed;
 
-/* The first failure of the current sequence that it does not go past. */
-static struct {
-	enum failure what;
-	char text[160];
-} failed;
-
-static void __printf(2, 3) fail(enum failure what, const char *fmt, ...)
+static void set_shape(u64 seed)
 {
-	va_list args;
+	shape = shape_of(seed);
+}
 
-	failures[what]++;
-	if (go_past[what] || failed.what)
-		return;
-	failed.what = what;
-	va_start(args, fmt);
-	vsnprintf(failed.text, sizeof(failed.text), fmt, args);
-	va_end(args);
+static void print_shape(void)
+{
+	ksft_print_msg("%u vCPUs, %s, %s irqchip, KVM_CAP_X2APIC_API %#lx\n", shape.nr_cpus,
+		       style_names[shape.style], shape.split ? "split" : "full",
+		       shape.x2apic_api);
 }
 
 /* The guest. */
@@ -1041,15 +1023,7 @@ static void do_probe(const struct op *op)
 		probe_vector(op->a, pin_vectors[i], sent[pin_vectors[i]], unsure[pin_vectors[i]]);
 }
 
-/* How an operation is made, done and printed, and how often. */
-static const struct op_type {
-	const char *name;
-	u32 weight;
-	void (*make)(struct rng *rng, struct op *op);
-	void (*do_)(const struct op *op);
-	const char *args[3];
-	void (*print)(const struct op *op);
-} types[NR_OPS] = {
+static const struct op_type types[NR_OPS] = {
 	[RAISE] = { "raise", 42, make_raise, do_raise, { "GSI" } },
 	[RAISE_IRQFD] = { "raise by irqfd", 5, make_raise, do_raise_irqfd, { "GSI" } },
 	[SIGNAL_MSI] = { "MSI", 4, make_signal_msi, do_signal_msi, { "address", "data" } },
@@ -1085,8 +1059,6 @@ static const struct op_type {
 	[PROBE] = { "probe at rest", 2, make_cpu, do_probe, { "vCPU" } },
 };
 
-static u64 done[NR_OPS], nr_runs;
-
 static void make_op(u64 seed, u32 index, struct op *op)
 {
 	struct rng rng = rng_of_op(seed, index);
@@ -1099,13 +1071,6 @@ static void make_op(u64 seed, u32 index, struct op *op)
 	if (index && !shape.split && rng_percent(&rng, 50))
 		op->kind = SINT_WRITE + rng_below(&rng, PROBE - SINT_WRITE);
 	types[op->kind].make(&rng, op);
-}
-
-static void print_oracle_op(u32 index, const struct op *op)
-{
-	print_op(index, op, types[op->kind].name, types[op->kind].args);
-	if (types[op->kind].print)
-		types[op->kind].print(op);
 }
 
 /* Sequences. */
@@ -1141,14 +1106,12 @@ static void open_vm(u64 seed)
 	memset(cpus, 0, sizeof(cpus));
 	memset(routes, 0, sizeof(routes));
 	memset(wanted_acks, 0, sizeof(wanted_acks));
-	failed.what = NO_FAILURE;
 	format_changed = false;
 	for (gsi = 0; gsi < NR_GSIS; gsi++) {
 		unmasked[gsi] = msi_route(gsi, LEVEL_MSI(0, pin_vectors[gsi % 4]));
 		unmasked[gsi].type = gsi < NR_PINS ? KVM_IRQ_ROUTING_MSI : 0;
 	}
 
-	shape = shape_of(seed);
 	vm_template_open(&template);
 	if (shape.split)
 		vm_enable_cap(vm, KVM_CAP_SPLIT_IRQCHIP, NR_PINS);
@@ -1175,151 +1138,46 @@ static void close_vm(void)
 	kvm_vm_release(vm);
 }
 
-/* Does the operations of @ops that @keep has.  Returns up to and including which one failed. */
-static u32 run_ops(u64 seed, const struct op *ops, u32 nr, const bool *keep, bool verbose)
+/* What is still to come. */
+static void finish(void)
 {
-	u32 i, j;
-
-	open_vm(seed);
-	for (i = 0; i < nr && !failed.what; i++) {
-		if (keep && !keep[i])
-			continue;
-		if (verbose)
-			print_oracle_op(i, &ops[i]);
-		types[ops[i].kind].do_(&ops[i]);
-		done[ops[i].kind]++;
-	}
-	/* What is still to come. */
-	for (j = 0; j < shape.nr_cpus && !failed.what; j++)
-		rest(j);
-	close_vm();
-	nr_runs++;
-	return failed.what ? i : 0;
-}
-
-struct sequence {
-	u64 seed;
-	const struct op *ops;
-	enum failure failure;
-	char text[sizeof(failed.text)];
-};
-
-/* Fails in the same way as it did first. */
-static u32 still_fails(const bool *keep, u32 nr, void *data)
-{
-	struct sequence *s = data;
-	u32 failing = run_ops(s->seed, s->ops, nr, keep, false);
-
-	if (failed.what != s->failure)
-		return 0;
-	memcpy(s->text, failed.text, sizeof(s->text));
-	return failing;
-}
-
-static void report(u64 seed, const struct op *ops, u32 nr)
-{
-	struct sequence s = { seed, ops, failed.what };
-	bool keep[MAX_OPS];
 	u32 i;
 
-	for (i = 0; i < MAX_OPS; i++)
-		keep[i] = i < nr;
-	if (!still_fails(keep, nr, &s)) {
-		ksft_print_msg("it did not show again\n");
-		return;
-	}
-	nr = minimize_ops(keep, nr, still_fails, &s);
-
-	ksft_print_msg("smallest sequence: %s: %s\n", failure_names[s.failure], s.text);
-	for (i = 0; i < nr; i++)
-		if (keep[i])
-			print_oracle_op(i, &ops[i]);
-	ksft_print_msg("to see it again: --seed %lu --verbose --only ", seed);
-	print_kept_ops(keep, nr);
+	for (i = 0; i < shape.nr_cpus && !failed.what; i++)
+		rest(i);
 }
 
-static bool run_sequence(u64 seed, const struct ops_options *o)
+static void judge(bool few)
 {
-	u64 failures_before[NR_FAILURES];
-	struct op ops[MAX_OPS];
-	u32 i, failing;
-
-	shape = shape_of(seed);
-	for (i = 0; i < o->nr_ops; i++)
-		make_op(seed, i, &ops[i]);
-	if (o->verbose)
-		print_shape(&shape);
-
-	failing = run_ops(seed, ops, o->nr_ops, o->only ? o->keep : NULL, o->verbose);
-	if (!failing)
-		return true;
-
-	ksft_print_msg("%s: --seed %lu --ops %u: %s\n", failure_names[failed.what], seed,
-		       failing, failed.text);
-	print_shape(&shape);
-	memcpy(failures_before, failures, sizeof(failures));
-	if (!o->only)
-		report(seed, ops, failing);
-	memcpy(failures, failures_before, sizeof(failures));
-	return false;
+	ksft_print_msg("reported without need: %lu of %lu, and at rest %lu of %lu\n",
+		       events[SPURIOUS], events[NO_PIN_EOI], events[PROBE_SPURIOUS],
+		       events[PROBE_NOT_REPORTED]);
+	if (!few && (events[SPURIOUS] * MAX_SPURIOUS > events[NO_PIN_EOI] ||
+		     events[PROBE_SPURIOUS] * MAX_SPURIOUS_AT_REST > events[PROBE_NOT_REPORTED]))
+		nr_failures[UNCALLED]++;
 }
 
-static void parse_past(char *text)
-{
-	char *part;
-	int i;
-
-	while ((part = strsep(&text, ","))) {
-		for (i = 1; i < NR_FAILURES && strcmp(failure_names[i], part); i++)
-			;
-		TEST_ASSERT(i < NR_FAILURES, "No such failure: %s", part);
-		go_past[i] = true;
-	}
-}
-
-static bool covered(void)
-{
-	bool all = true;
-	int i;
-
-	for (i = 0; i < NR_OPS; i++) {
-		ksft_print_msg("%s: %lu\n", types[i].name, done[i]);
-		all &= done[i] > 0;
-	}
-	for (i = 0; i < NR_EVENTS; i++) {
-		ksft_print_msg("%s: %lu\n", event_names[i], events[i]);
-		all &= i == PROBE_SPURIOUS || events[i];
-	}
-	return all;
-}
-
-static void test_failure(enum failure what, const char *name)
-{
-	ksft_print_msg("%s: %lu\n", failure_names[what], failures[what]);
-	ksft_test_result(!failures[what], "%s\n", name);
-}
-
-static const char *mode;
-
-static void parse_mode(char *text)
-{
-	mode = text;
-}
+static const struct oracle oracle = {
+	.failures = failures,
+	.nr_failures = NR_FAILURES,
+	.types = types,
+	.nr_types = NR_OPS,
+	.set_shape = set_shape,
+	.print_shape = print_shape,
+	.make_op = make_op,
+	.open = open_vm,
+	.finish = finish,
+	.close = close_vm,
+	.judge = judge,
+	.event_names = event_names,
+	.events = events,
+	.nr_events = NR_EVENTS,
+	.nr_needed_events = PROBE_SPURIOUS,
+};
 
 int main(int argc, char *argv[])
 {
-	static const struct ops_option others[] = {
-		{
-			"mode", "mode MODE    who handles the routes: c, verify, rust\n"
-				"                 (default: as it is)", parse_mode,
-		}, {
-			"past", "past F,...   failures after which sequences go on, of those that\n"
-				"                 are counted at the end", parse_past,
-		},
-	};
-	struct ops_options o = parse_ops_options(argc, argv, FIXED_SEQUENCES, others,
-						 ARRAY_SIZE(others));
-	u64 nr_failed, nr_sequences;
+	struct ops_options o = parse_oracle_options(argc, argv, FIXED_SEQUENCES);
 
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X2APIC_API));
@@ -1333,30 +1191,5 @@ int main(int argc, char *argv[])
 	vm_template_make(&template);
 	vm_template_keep(&template);
 	vm = template.vm;
-
-	ksft_print_header();
-	ksft_set_plan(8);
-	nr_failed = run_sequences(&o, &nr_sequences, run_sequence);
-
-	test_failure(LOST_DROPPED, "eois_of_dropped_routes_are_reported");
-	test_failure(LOST_JOINED, "eois_of_irqs_that_an_edge_joins_are_reported");
-	test_failure(LOST_FORMAT, "eois_after_a_new_format_are_reported");
-	test_failure(LOST, "eois_of_pins_are_reported");
-	ksft_print_msg("reported without need: %lu of %lu, and at rest %lu of %lu\n",
-		       events[SPURIOUS], events[NO_PIN_EOI], events[PROBE_SPURIOUS],
-		       events[PROBE_NOT_REPORTED]);
-	if (!o.few && (events[SPURIOUS] * MAX_SPURIOUS > events[NO_PIN_EOI] ||
-		       events[PROBE_SPURIOUS] * MAX_SPURIOUS_AT_REST > events[PROBE_NOT_REPORTED]))
-		failures[UNCALLED]++;
-	test_failure(UNCALLED, "other_eois_are_not");
-	test_failure(DELIVERY, "irqs_are_taken_as_often_as_sent");
-	test_failure(SINT_ACK, "sint_acks_go_by_the_current_table");
-	if (o.few)
-		ksft_test_result_skip("coverage few sequences\n");
-	else
-		ksft_test_result(covered(), "coverage\n");
-	ksft_print_cnts();
-	ksft_print_msg("runs %lu, EOIs of pins %lu\n", nr_runs, events[PIN_EOI]);
-	ksft_print_msg("%lu sequences, %lu failed\n", nr_sequences, nr_failed);
-	return ksft_get_fail_cnt() ? KSFT_FAIL : KSFT_PASS;
+	return run_oracle(&o);
 }
