@@ -177,10 +177,12 @@ impl Vm {
         raised: bool,
     ) -> Result {
         let Some(spi) = Spi::of_pin(pin, nr_spis) else {
-            self.lose(
-                Event::DeadNoSpi,
-                fmt!("pin {pin} has no SPI, the VM has {nr_spis}"),
-            );
+            if raised {
+                self.lose(
+                    Event::DeadNoSpi,
+                    fmt!("pin {pin} has no SPI, the VM has {nr_spis}"),
+                );
+            }
             return Err(EINVAL);
         };
 
@@ -233,11 +235,12 @@ impl Vm {
         let msi = view.msi();
         let decision = msi::decide(&msi, view.its(), raised, self.parity);
 
-        if let Err(MsiError::Dead(dead)) = decision {
-            self.lose(
+        match decision {
+            Err(MsiError::Dead(dead)) if raised => self.lose(
                 event_of(dead),
                 fmt!("an MSI reaches no ITS: {dead:?}, {msi:x?}"),
-            );
+            ),
+            _ => (),
         }
         decision
     }
