@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everything at once, from eight threads, for --seconds (default 10):
+ * All that has to do with routes of a split irqchip at once, from eight threads:
  *
  *	two run a vCPU each		which takes IRQs all the time
  *	one sets routing tables
@@ -13,23 +13,13 @@
  *
  * Some routes are the same in all tables.  Whatever else goes on, each of their
  * IRQs has its EOI reported if it is level-triggered, and none if it is not.
- *
- * With --vms, only the last of the threads runs, and leaves the module as it is: it
- * may be loaded and unloaded meanwhile.
  */
 #include <errno.h>
-#include <getopt.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
-#include "helper.h"
 #include "irqroute.h"
-#include "kselftest.h"
+#include "stress.h"
 #include "synic.h"
 
 #define NR_VCPUS		2
@@ -52,8 +42,6 @@
 /* How often a vCPU looks for IRQs before it returns to userspace. */
 #define LOOKS			200
 
-#define MAX_MORE_SECONDS	120
-
 enum op {
 	RUN, EOI_EXIT, UPDATE, REFUSED_UPDATE, X2APIC_API, LINE, IRQFD, SYNIC, VM, NR_OPS
 };
@@ -70,9 +58,6 @@ static const char * const op_names[NR_OPS] = {
 	[VM]			= "VMs",
 };
 
-static atomic_ulong done[NR_OPS];
-static atomic_bool is_over;	/* once all has happened that is looked for, at last */
-static atomic_bool stop;
 static struct kvm_vm *vm;
 
 static struct stressed_cpu {
@@ -244,43 +229,28 @@ static void *activate_synics(void *unused)
 	return NULL;
 }
 
-static void *make_vms(void *modes_may_change)
+static void try_vm(void)
 {
-	static const char * const modes[] = { "rust", "c", "verify" };
-	bool modes_change = modes_may_change && helper_is_loaded();
-	unsigned int seed = 5;
+	struct kvm_vm *small = vm_create_split(1, NR_PINS);
+	struct irq_cpu cpu;
 
-	while (!stop) {
-		struct irq_cpu cpu;
-		struct kvm_vm *small;
-
-		if (modes_change) {
-			helper_write_parameter("parity", rand_r(&seed) % 2 ? "1" : "0");
-			helper_write_parameter("mode", modes[rand_r(&seed) % ARRAY_SIZE(modes)]);
-		}
-		small = vm_create_split(1, NR_PINS);
-		SET_ROUTES(small, msi_route(5, LEVEL_MSI(0, STABLE_VECTOR)),
-			   sint_route(40, 0, SINT));
-		synic_cpu_add(&cpu, small, 0, 0);
-		set_sint(&cpu, SINT, SINT_VECTOR);
-		EXPECT_IDLE(&cpu);
-		raise_gsi(small, 5);
-		EXPECT_TAKE(&cpu, VECTORS(STABLE_VECTOR), VECTORS(STABLE_VECTOR));
-		raise_gsi(small, 40);
-		EXPECT_TAKE(&cpu, VECTORS(SINT_VECTOR), NO_VECTORS);
-		kvm_vm_free(small);
-		done[VM]++;
-	}
-	if (modes_change) {
-		helper_write_parameter("parity", "0");
-		helper_write_parameter("mode", "rust");
-	}
-	return NULL;
+	SET_ROUTES(small, msi_route(5, LEVEL_MSI(0, STABLE_VECTOR)), sint_route(40, 0, SINT));
+	synic_cpu_add(&cpu, small, 0, 0);
+	set_sint(&cpu, SINT, SINT_VECTOR);
+	EXPECT_IDLE(&cpu);
+	raise_gsi(small, 5);
+	EXPECT_TAKE(&cpu, VECTORS(STABLE_VECTOR), VECTORS(STABLE_VECTOR));
+	raise_gsi(small, 40);
+	EXPECT_TAKE(&cpu, VECTORS(SINT_VECTOR), NO_VECTORS);
+	kvm_vm_free(small);
 }
 
-static void make_stressed_vm(void)
+static void set_up(bool vms_only)
 {
 	u32 i, vector;
+
+	if (vms_only)
+		return;
 
 	vm = vm_create_split(NR_VCPUS, NR_PINS);
 	for (i = 0; i < NR_VCPUS; i++) {
@@ -311,17 +281,13 @@ static void expect_counts(void)
 	}
 }
 
-/* Whether all has happened that is looked for at the end, or all of making VMs only. */
-static bool has_seen_enough(bool vms_only)
+static bool all_irqs_were_taken(void)
 {
-	u32 i, op;
+	u32 i;
 
-	for (i = 0; !vms_only && i < NR_VCPUS; i++)
+	for (i = 0; i < NR_VCPUS; i++)
 		if (!READ_ONCE(cpus[i].taken[STABLE_VECTOR]) ||
 		    !READ_ONCE(cpus[i].taken[EDGE_VECTOR]))
-			return false;
-	for (op = vms_only ? VM : 0; op < NR_OPS; op++)
-		if (!done[op])
 			return false;
 	return true;
 }
@@ -354,88 +320,41 @@ static void expect_all_pins_work(void)
 	}
 }
 
-static void on_signal(int signal)
+static void judge(void)
 {
-	is_over = true;
+	u32 i;
+
+	/* What was raised last. */
+	for (i = 0; i < NR_VCPUS; i++)
+		run_once(&cpus[i]);
+	expect_counts();
+	ksft_test_result_pass("eois_of_level_irqs_are_reported\n");
+	expect_all_pins_work();
+	ksft_test_result_pass("all_pins_work_afterwards\n");
+	kvm_vm_free(vm);
 }
 
-static void print_usage(const char *name)
-{
-	printf("usage: %s [--seconds N] [--vms]	(default: 10 seconds; 0: until SIGTERM)\n", name);
-}
+static const struct work work[] = {
+	{ run_cpu, &cpus[0] }, { run_cpu, &cpus[1] }, { update }, { update_in_vain },
+	{ raise_lines }, { raise_irqfds }, { activate_synics },
+};
+
+static const struct stress stress = {
+	.work = work,
+	.nr_work = ARRAY_SIZE(work),
+	.try_vm = try_vm,
+	.op_names = op_names,
+	.nr_ops = NR_OPS,
+	.set_up = set_up,
+	.has_seen_enough = all_irqs_were_taken,
+	.judge = judge,
+	.nr_results = 2,
+};
 
 int main(int argc, char *argv[])
 {
-	static const struct option options[] = {
-		{ "seconds", required_argument, NULL, 's' },
-		{ "vms", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
-	struct work {
-		void *(*fn)(void *arg);
-		void *arg;
-	} all[] = {
-		{ run_cpu, &cpus[0] }, { run_cpu, &cpus[1] }, { update }, { update_in_vain },
-		{ raise_lines }, { raise_irqfds }, { activate_synics }, { make_vms, all },
-	}, vms_only = { make_vms }, *work = all;
-	u32 seconds = 10, nr_threads = ARRAY_SIZE(all), i, op;
-	pthread_t threads[ARRAY_SIZE(all)];
-	bool idle = false;
-	int opt;
-
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (opt) {
-		case 's':
-			seconds = atoi_non_negative("--seconds", optarg);
-			break;
-		case 'v':
-			work = &vms_only;
-			nr_threads = 1;
-			break;
-		default:
-			print_usage(argv[0]);
-			return opt == 'h' ? 0 : KSFT_FAIL;
-		}
-	}
-
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
 
-	signal(SIGTERM, on_signal);
-	ksft_print_header();
-	ksft_set_plan(work == all ? 3 : 1);
-
-	if (work == all)
-		make_stressed_vm();
-	for (i = 0; i < nr_threads; i++)
-		TEST_ASSERT(!pthread_create(&threads[i], NULL, work[i].fn, work[i].arg),
-			    "No thread");
-	for (i = 0; !is_over && (!seconds || i < seconds); i++)
-		sleep(1);
-	/* A machine that has other things to do gets the time that it needs. */
-	for (i = 0; i < MAX_MORE_SECONDS && !has_seen_enough(work != all); i++)
-		sleep(1);
-	stop = true;
-	for (i = 0; i < nr_threads; i++)
-		pthread_join(threads[i], NULL);
-
-	/* Before what may fail: whoever looks for the reason wants to know. */
-	for (op = work == all ? 0 : VM; op < NR_OPS; op++) {
-		ksft_print_msg("%s: %lu\n", op_names[op], done[op]);
-		idle |= !done[op];
-	}
-
-	if (work == all) {
-		/* What was raised last. */
-		for (i = 0; i < NR_VCPUS; i++)
-			run_once(&cpus[i]);
-		expect_counts();
-		ksft_test_result_pass("eois_of_level_irqs_are_reported\n");
-		expect_all_pins_work();
-		ksft_test_result_pass("all_pins_work_afterwards\n");
-		kvm_vm_free(vm);
-	}
-	ksft_test_result(!idle, "all_operations_ran\n");
-	ksft_finished();
+	return run_stress(argc, argv);
 }
