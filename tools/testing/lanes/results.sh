@@ -80,7 +80,7 @@ stress()
 	local run_options=(--mem 4G --timeout 3600)
 
 	program "$1" "$log/$1stress.log" "$TOP/tools/testing/lanes/guest/stress" \
-		"$BUILD/selftests/x86/irq_routing_stress" "${HELPER:-$MODULE}" "${@:2}"
+		"$BUILD/selftests/$ARCH/irq_routing_stress" "${HELPER:-$MODULE}" "${@:2}"
 }
 
 # expect MODE COUNTER OPERATOR VALUE
