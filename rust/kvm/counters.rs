@@ -30,18 +30,18 @@ impl Counters {
         Self([const { Atomic::new(0) }; Event::ALL.len()])
     }
 
-    /// Counts one more `event`. Any context.
+    /// Counts one more `event`. Any context. Returns how many there were before.
     #[inline]
-    pub(crate) fn count(&self, event: Event) {
-        self.add(event, 1);
+    pub(crate) fn count(&self, event: Event) -> u64 {
+        self.add(event, 1)
     }
 
-    /// Counts `more` events. Any context.
+    /// Counts `more` events. Any context. Returns how many there were before.
     #[inline]
-    pub(crate) fn add(&self, event: Event, more: u64) {
-        if let Some(counter) = self.0.get(event as usize) {
-            counter.fetch_add(more, Relaxed);
-        }
+    pub(crate) fn add(&self, event: Event, more: u64) -> u64 {
+        self.0
+            .get(event as usize)
+            .map_or(0, |counter| counter.fetch_add(more, Relaxed))
     }
 
     /// Returns how many events there were.

@@ -160,8 +160,7 @@ impl Vm {
 
     /// Counts an interrupt that is lost, and says so the first time.
     fn lose(&self, event: Event, what: fmt::Arguments<'_>) {
-        self.stats.count(event);
-        if self.stats.get(event) == 1 && host::may_log() {
+        if self.stats.count(event) == 0 && host::may_log() {
             pr_warn!("{what}\n");
         }
     }
