@@ -12,7 +12,6 @@
 #include "hyperv.h"
 #include "irqroute.h"
 
-#define MAX_ROUTES		4096
 #define NR_PINS			24
 #define NR_SINTS		16
 #define MAX_VCPUS		1024

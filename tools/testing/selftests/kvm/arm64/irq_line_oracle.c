@@ -30,7 +30,7 @@
 #define NR_SPIS			32
 #define NR_LIVE_PINS		6
 static const u32 pins[] = { 0, 1, 2, 3, 30, NR_SPIS - 1, NR_SPIS, NR_PINS - 1 };
-static const u32 gsis[] = { 0, 1, 2, 3, 30, NR_SPIS - 1, NR_SPIS, NR_GSIS - 1 };
+static const u32 gsis[] = { 0, 1, 2, 3, 30, NR_SPIS - 1, NR_SPIS, MAX_ROUTES - 1 };
 
 #define NR_IRQFDS		6
 

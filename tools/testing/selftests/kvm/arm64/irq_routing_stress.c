@@ -167,7 +167,7 @@ static void *update(void *unused)
 static void *update_in_vain(void *unused)
 {
 	static const struct kvm_irq_routing_entry bad[] = {
-		{ .gsi = NR_GSIS, .type = KVM_IRQ_ROUTING_MSI },
+		{ .gsi = MAX_ROUTES, .type = KVM_IRQ_ROUTING_MSI },
 		{ .gsi = 100, .type = KVM_IRQ_ROUTING_HV_SINT },
 		{ .gsi = 100, .type = KVM_IRQ_ROUTING_IRQCHIP, .u.irqchip.pin = NR_PINS },
 		{ .gsi = 100, .type = KVM_IRQ_ROUTING_MSI, .flags = ~0u },
@@ -308,7 +308,7 @@ static void expect_counts(void)
 /* After all that, each pin still has one interrupt, and its end is heard of once. */
 static void expect_all_pins_work(void)
 {
-	struct irqfd irqfd = irqfd_create(NR_GSIS - 1);
+	struct irqfd irqfd = irqfd_create(MAX_ROUTES - 1);
 	u64 before;
 	u32 pin;
 
@@ -320,7 +320,7 @@ static void expect_all_pins_work(void)
 
 	irqfd_assign_resample(stressed.vm, &irqfd);
 	for (pin = FIRST_MOVING; pin < FIRST_MOVING + NR_MOVING_PINS; pin++) {
-		SET_ROUTES(stressed.vm, pin_route(NR_GSIS - 1, pin));
+		SET_ROUTES(stressed.vm, pin_route(MAX_ROUTES - 1, pin));
 		before = taken(&stressed, pin);
 		irqfd_signal(&irqfd);
 		run_all();

@@ -12,11 +12,11 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "irqfd.h"
 #include "irqroute.h"
+#include "twin_tables.h"
 #include "twins.h"
 
 #define NR_IRQFDS		4
@@ -151,9 +151,6 @@ struct twin {
 };
 
 static struct twin first, second;
-
-/* The table that both twins have, by GSI; before the vgic is initialized, userspace's. */
-static struct kvm_irq_routing_entry current_routes[NR_GSIS];
 
 static void twin_open(struct twin *twin)
 {
@@ -371,11 +368,6 @@ static const char * const table_fault_names[NR_TABLE_FAULTS] = {
 	[UNREADABLE] = "unreadable",
 };
 
-struct table {
-	struct kvm_irq_routing head;
-	struct kvm_irq_routing_entry entries[NR_GSIS + 1];
-};
-
 static void break_table(struct rng *rng, struct table *table, enum table_fault fault)
 {
 	static const u32 no_pins[] = { NR_PINS, NR_PINS + 1, UINT32_MAX };
@@ -383,7 +375,7 @@ static void break_table(struct rng *rng, struct table *table, enum table_fault f
 
 	switch (fault) {
 	case BAD_GSI:
-		e->gsi = rng_percent(rng, 50) ? NR_GSIS : 0x80000000;
+		e->gsi = rng_percent(rng, 50) ? MAX_ROUTES : 0x80000000;
 		break;
 	case BAD_FLAGS:
 		table->head.flags = 1;
@@ -410,7 +402,7 @@ static void break_table(struct rng *rng, struct table *table, enum table_fault f
 		table->head.nr++;
 		break;
 	case TOO_MANY:
-		table->head.nr = NR_GSIS + 1;
+		table->head.nr = MAX_ROUTES + 1;
 		break;
 	default:
 		break;
@@ -455,11 +447,7 @@ static void set_routing_make(struct rng *rng, struct op *op)
 
 static void set_routing_do(struct twin *twin, const struct op *op, struct outcome *o)
 {
-	static struct table *table;
-	size_t size = sizeof(*table) + 2 * getpagesize();
-	struct kvm_irq_routing *arg;
-	void *end;
-	u32 i;
+	struct table *table = table_memory();
 
 	/* Tables that are set before stay. */
 	if (shape.parity_off && !twin->initialized) {
@@ -467,39 +455,16 @@ static void set_routing_do(struct twin *twin, const struct op *op, struct outcom
 		return;
 	}
 
-	/* A page behind it that cannot be read. */
-	if (!table) {
-		table = kvm_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-		end = (void *)align_down((u64)table + size - 1, getpagesize());
-		TEST_ASSERT_EQ(mprotect(end, getpagesize(), PROT_NONE), 0);
-	}
 	make_table(op, table);
-
-	arg = &table->head;
-	if (op->c == UNREADABLE) {
-		end = (void *)align_down((u64)table + size - 1, getpagesize());
-		arg = end - sizeof(*arg);
-		memcpy(arg, &table->head, sizeof(*arg));
-	}
-	state_errno(o, "errno", __vm_ioctl(twin->vm, KVM_SET_GSI_ROUTING, arg));
-	if (o->err)
-		return;
-
-	memset(current_routes, 0, sizeof(current_routes));
-	for (i = 0; i < table->head.nr; i++)
-		current_routes[table->entries[i].gsi] = table->entries[i];
+	set_table(twin->vm, table, op->c == UNREADABLE, o);
 }
 
 static void set_routing_print(const struct op *op)
 {
 	static struct table table;
-	u32 i;
 
 	make_table(op, &table);
-	ksft_print_msg("\tnr %u, flags %#x, %s\n", table.head.nr, table.head.flags,
-		       table_fault_names[op->c]);
-	for (i = 0; i < table.head.nr && i < NR_GSIS; i++)
-		print_route(&table.entries[i]);
+	print_table(&table, table_fault_names[op->c]);
 }
 
 /* Lines, MSIs and irqfds. */
@@ -629,7 +594,7 @@ static void irqfd_deassign_do(struct twin *twin, const struct op *op, struct out
 	if (op->b) {
 		/* Nothing is assigned to that GSI. */
 		other = irqfd->irqfd;
-		other.gsi = NR_GSIS - 2;
+		other.gsi = MAX_ROUTES - 2;
 		irqfd_ioctl_flags(twin, o, &other, KVM_IRQFD_FLAG_DEASSIGN);
 		return;
 	}

@@ -12,6 +12,8 @@
 #include "kvm_util.h"
 #include "test_util.h"
 
+#define MAX_ROUTES		4096	/* KVM_MAX_IRQ_ROUTES, and the number of GSIs */
+
 static inline struct kvm_irq_routing_entry irqchip_route(u32 gsi, u32 irqchip, u32 pin)
 {
 	return (struct kvm_irq_routing_entry){

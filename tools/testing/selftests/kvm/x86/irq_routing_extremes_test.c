@@ -14,7 +14,6 @@
 #include "synic.h"
 
 #define NR_PINS		24
-#define MAX_ROUTES	4096
 
 #define SINT		2
 

@@ -15,17 +15,16 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "irqroute.h"
 #include "synic.h"
+#include "twin_tables.h"
 #include "twins.h"
 #include "vm_template.h"
 
 #define NR_IRQFDS		4
-#define MAX_ROUTES		4096	/* KVM_MAX_IRQ_ROUTES */
 #define MAX_EXITS		40	/* of one step of a guest */
 
 #define FIXED_SEQUENCES		100
@@ -135,9 +134,6 @@ struct twin {
 };
 
 static struct twin first, second;
-
-/* The table that both twins have, by GSI. */
-static struct kvm_irq_routing_entry current_routes[MAX_ROUTES];
 
 static void twin_make(struct twin *twin)
 {
@@ -476,11 +472,6 @@ static const char * const table_fault_names[NR_TABLE_FAULTS] = {
 	[UNREADABLE] = "unreadable",
 };
 
-struct table {
-	struct kvm_irq_routing head;
-	struct kvm_irq_routing_entry entries[MAX_ROUTES + 1];
-};
-
 static struct kvm_irq_routing_entry random_route(struct rng *rng, u32 gsi)
 {
 	static const u32 vp_indexes[] = { 0, 1, 2, 3, 7, 18, 1023, 1024, 0x80000000 };
@@ -570,45 +561,18 @@ static void set_routing_make(struct rng *rng, struct op *op)
 
 static void set_routing_do(struct twin *twin, const struct op *op, struct outcome *o)
 {
-	static struct table *table;
-	size_t size = sizeof(*table) + 2 * PAGE_SIZE;
-	struct kvm_irq_routing *arg;
-	void *end;
-	u32 i;
+	struct table *table = table_memory();
 
-	/* A page behind it that cannot be read. */
-	if (!table) {
-		table = kvm_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-		end = (void *)align_down((u64)table + size - 1, PAGE_SIZE);
-		TEST_ASSERT_EQ(mprotect(end, PAGE_SIZE, PROT_NONE), 0);
-	}
 	make_table(op, table);
-
-	arg = &table->head;
-	if (op->c == UNREADABLE) {
-		end = (void *)align_down((u64)table + size - 1, PAGE_SIZE);
-		arg = end - sizeof(*arg);
-		memcpy(arg, &table->head, sizeof(*arg));
-	}
-	state_errno(o, "errno", __vm_ioctl(twin->vm, KVM_SET_GSI_ROUTING, arg));
-	if (o->err)
-		return;
-
-	memset(current_routes, 0, sizeof(current_routes));
-	for (i = 0; i < table->head.nr; i++)
-		current_routes[table->entries[i].gsi] = table->entries[i];
+	set_table(twin->vm, table, op->c == UNREADABLE, o);
 }
 
 static void set_routing_print(const struct op *op)
 {
 	static struct table table;
-	u32 i;
 
 	make_table(op, &table);
-	ksft_print_msg("\tnr %u, flags %#x, %s\n", table.head.nr, table.head.flags,
-		       table_fault_names[op->c]);
-	for (i = 0; i < table.head.nr && i < MAX_ROUTES; i++)
-		print_route(&table.entries[i]);
+	print_table(&table, table_fault_names[op->c]);
 }
 
 /* Lines, MSIs and irqfds. */

@@ -11,7 +11,6 @@
 #include "synic.h"
 
 #define NR_PINS		24
-#define MAX_ROUTES	4096
 
 #define LEVEL_GSI	5
 

@@ -8,7 +8,6 @@
 #include "irqroute_harness.h"
 #include "synic.h"
 
-#define MAX_ROUTES	4096
 #define NR_PINS		24
 
 #define VECTOR_A	0x31

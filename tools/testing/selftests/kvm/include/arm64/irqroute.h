@@ -37,7 +37,6 @@
 /* What a VM can have, and what a route can name. */
 #define MAX_NR_IRQS		992
 #define NR_PINS			KVM_IRQCHIP_NUM_PINS
-#define NR_GSIS			4096	/* KVM_MAX_IRQ_ROUTES */
 
 #define MIN_LPI			8192
 
