@@ -152,7 +152,8 @@ verdict()
 # What the kernel's complaints start with, and what its log may have in front. Lockdep,
 # KASAN, KCSAN and RCU's own checks put WARNING or BUG first.
 COMPLAINTS='WARNING: |BUG: |kernel BUG at |Oops: |Kernel panic |general protection fault'
-COMPLAINTS+='|unable to handle |stack segment: |divide error: |invalid opcode: |double fault: '
+COMPLAINTS+='|[Uu]nable to handle |stack segment: |divide error: |invalid opcode: |double fault: '
+COMPLAINTS+='|Internal error: '
 COMPLAINTS+='|watchdog: |INFO: task .* blocked for more|(rcu: )?INFO: rcu_.*(stall|kthread)'
 COMPLAINTS+='|UBSAN: |refcount_t: |list_(add|del) corruption|rust_kernel: panicked'
 LOG_PREFIX='^(<[0-9]+>)?(\[ *[0-9.]+\])?(\[ *[CT][0-9]+\])? *'
