@@ -20,4 +20,10 @@ lint()
 clippy_check() { lint clippy '^(warning|error)|: (warning|error): ' CLIPPY=1; }
 
 # By the names of what core calls to panic.
-no_panics() { ! llvm-nm -u "$MODULE" | grep -iE 'panicking|slice.*_fail|(unwrap|expect)_failed'; }
+no_panics()
+{
+	local names
+
+	names=$(llvm-nm -u "$MODULE") || return
+	! grep -iE 'panicking|slice.*_fail|(unwrap|expect)_failed' <<<"$names"
+}

@@ -15,6 +15,11 @@ take_apart()
 		!/^== / && file != "" { print > file }' "$2"
 }
 
+# explained STATUS FILE: whether the results in FILE say why a program, or a VM, has ended so.
+# A failed subtest explains that its test failed; but not a crash, a time limit, or what the
+# kernel complained of meanwhile.
+explained() { [ "$1" -eq 0 ] || { [ "$1" -eq 1 ] && grep -q '^ *not ok' "$2"; }; }
+
 # results MODE TEST...: one line per subtest where the test prints KTAP, else one.
 results()
 {
@@ -24,7 +29,7 @@ results()
 	for test in "$@"; do
 		name=${test//\//-}
 		name=$dir/$name
-		status=$(cat "$name.status" 2>/dev/null || echo none)
+		status=$(cat "$name.status" 2>/dev/null || echo 255)
 		touch "$name.log"
 		test=$mode.${test##*/}
 		leaves=$(awk -v prefix="$test." -v log_file="$name.log" \
@@ -33,8 +38,7 @@ results()
 		case $status in
 		0)	[ -n "$leaves" ] || echo "ok $test" ;;
 		4)	[ -n "$leaves" ] || echo "skip $test $(grep -m 1 -i skip "$name.log" || echo "exit status 4")" ;;
-		*)	# A failed subtest explains the status, but one that was cut off does not.
-			grep -q '^not ok' <<<"$leaves" || echo "not ok $test(status:$status) $name.log" ;;
+		*)	explained "$status" <(echo "$leaves") || echo "not ok $test(status:$status) $name.log" ;;
 		esac
 	done
 }
@@ -70,8 +74,7 @@ program()
 
 	"$VM/run" "${run_options[@]}" -- "${@:3}" >"$file" 2>&1 || status=$?
 	awk -v prefix="$prefix" -v log_file="$file" -f "$TOP/tools/testing/lanes/ktap.awk" "$file"
-	# A failed test explains the status, but one that was cut off does not.
-	[ $status -eq 0 ] || grep -q '^not ok' "$file" || echo "not ok ${prefix}run(status:$status) $file"
+	explained $status "$file" || echo "not ok ${prefix}run(status:$status) $file"
 }
 
 # stress PREFIX SECONDS KILLS ROUNDS: runs guest/stress on the kernel KDIR with HELPER.
