@@ -35,7 +35,7 @@ impl Line {
 /// Whoever has lowered one looks next whether others are left, and tells the interrupt controller if
 /// there are none. All accesses that change something are fully ordered: of two sources that lower a
 /// line at the same time, at least one sees what the other has done. Telling takes a lock of the SPI,
-/// and is followed by one more look: what was raised and told before is seen.
+/// and is followed by one more look: what was raised or lowered, and told, before is seen.
 pub(crate) struct Lines([Line; NR_PINS]);
 
 impl Lines {

@@ -23,8 +23,7 @@ use crate::routing::{
         },
         route,
         spi::{
-            change,
-            LineChange,
+            set_line,
             Source,
             Spi,
             NR_PINS, //
@@ -201,21 +200,11 @@ impl Vm {
         })
     }
 
-    /// Tells the interrupt controller that a line was raised or lowered, until it has been told what
-    /// all sources say. Any context.
-    fn tell(&self, spi: Spi, mut raised: bool) -> Result {
-        loop {
-            match change(raised, || self.lines.is_held(spi)) {
-                LineChange::Raise => return self.host.inject_spi(spi, true),
-                LineChange::Lower => self.host.inject_spi(spi, false)?,
-                LineChange::None => return Ok(()),
-            }
-            // Whoever raises it meanwhile may have told so before.
-            if !self.lines.is_held(spi) {
-                return Ok(());
-            }
-            raised = true;
-        }
+    /// Tells the interrupt controller that a line was raised or lowered. Any context.
+    fn tell(&self, spi: Spi, raised: bool) -> Result {
+        let is_held = || self.lines.is_held(spi);
+
+        set_line(raised, is_held, |high| self.host.inject_spi(spi, high))
     }
 
     /// Forgets who raises the line of a pin, which userspace has restored. Any context.

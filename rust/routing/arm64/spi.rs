@@ -44,28 +44,32 @@ pub(crate) enum Source {
     IrqLine,
 }
 
-/// What becomes of a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LineChange {
-    /// It goes up, or once more: an edge-triggered interrupt counts each time.
-    Raise,
-    /// It goes down.
-    Lower,
-    /// It stays high, as another source raises it.
-    None,
-}
-
-/// Decides what becomes of a line when it is raised or lowered, given `is_held`, which tells whether
-/// one of its sources raises it then.
+/// Raises or lowers a line: has `tell` say to the interrupt controller what it is now, given `is_held`,
+/// which tells whether one of its sources raises it. Returns what `tell` returned first that was an error.
+///
+/// To raise it is said each time, as an edge-triggered interrupt counts each time. A line that is lowered
+/// stays high as long as one of its sources raises it. Sources may raise and lower it in the meantime:
+/// whoever was the last to say something looks whether that is still true.
 ///
 /// An irqfd without a resamplefd is not a source: it raises the line and leaves it to KVM_IRQ_LINE to
 /// lower it.
-pub(crate) fn change(raised: bool, is_held: impl FnOnce() -> bool) -> LineChange {
+pub(crate) fn set_line<E>(
+    raised: bool,
+    is_held: impl Fn() -> bool,
+    mut tell: impl FnMut(bool) -> Result<(), E>,
+) -> Result<(), E> {
     if raised {
-        LineChange::Raise
-    } else if is_held() {
-        LineChange::None
-    } else {
-        LineChange::Lower
+        return tell(true);
+    }
+
+    let mut told = true;
+    loop {
+        let held = is_held();
+
+        if held == told {
+            return Ok(());
+        }
+        tell(held)?;
+        told = held;
     }
 }

@@ -4,8 +4,9 @@
 
 use super::{
     reference,
-    routing::arm64::spi::{change, LineChange, Spi, NR_PINS},
+    routing::arm64::spi::{set_line, Spi, NR_PINS},
 };
+use std::{cell::RefCell, convert::Infallible};
 
 #[test]
 fn pins_are_spis_as_in_kvm() {
@@ -24,14 +25,96 @@ fn pins_are_spis_as_in_kvm() {
     }
 }
 
+/// A line, its sources, and what others do to it while one is at work.
+struct Line {
+    sources: [bool; 3],
+    /// Who is at work: what one source says twice at once has no order.
+    busy: [bool; 3],
+    high: bool,
+    /// What others do at the next moments at which they can, the first one last.
+    others: Vec<Op>,
+}
+
+/// Which source raises or lowers the line, or nothing.
+type Op = Option<(usize, bool)>;
+
+impl Line {
+    fn others_act(line: &RefCell<Self>) {
+        let next = line.borrow_mut().others.pop().flatten();
+
+        if let Some((source, raised)) = next {
+            if !line.borrow().busy[source] {
+                Self::set(line, source, raised);
+            }
+        }
+    }
+
+    fn set(line: &RefCell<Self>, source: usize, raised: bool) {
+        line.borrow_mut().busy[source] = true;
+        line.borrow_mut().sources[source] = raised;
+        Self::others_act(line);
+        let Ok(()) = set_line(
+            raised,
+            || {
+                let held = line.borrow().sources.contains(&true);
+                Self::others_act(line);
+                held
+            },
+            |high| {
+                line.borrow_mut().high = high;
+                Self::others_act(line);
+                Ok::<(), Infallible>(())
+            },
+        );
+        line.borrow_mut().busy[source] = false;
+    }
+}
+
 #[test]
-fn a_line_stays_high_as_long_as_a_source_raises_it() {
-    for (raised, held, expected) in [
-        (true, false, LineChange::Raise),
-        (true, true, LineChange::Raise),
-        (false, false, LineChange::Lower),
-        (false, true, LineChange::None),
-    ] {
-        assert_eq!(change(raised, || held), expected, "{raised} {held}");
+fn a_line_is_high_as_long_as_a_source_raises_it_whatever_others_do_meanwhile() {
+    const OPS: [Op; 5] = [
+        None,
+        Some((1, true)),
+        Some((1, false)),
+        Some((2, true)),
+        Some((2, false)),
+    ];
+    const MOMENTS: u32 = 7;
+
+    for script in 0..OPS.len().pow(MOMENTS) {
+        let others: Vec<_> = (0..MOMENTS)
+            .map(|moment| OPS[script / OPS.len().pow(moment) % OPS.len()])
+            .collect();
+
+        for sources in [[true, false, false], [true, true, false]] {
+            let line = RefCell::new(Line {
+                sources,
+                busy: [false; 3],
+                high: true,
+                others: others.clone(),
+            });
+
+            Line::set(&line, 0, false);
+            let line = line.into_inner();
+            assert_eq!(
+                line.high,
+                line.sources.contains(&true),
+                "{sources:?} {others:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn each_raise_is_said() {
+    for held in [false, true] {
+        let mut said = vec![];
+        let tell = |high| {
+            said.push(high);
+            Err(())
+        };
+
+        assert_eq!(set_line(true, || held, tell), Err(()));
+        assert_eq!(said, [true]);
     }
 }
