@@ -55,12 +55,17 @@ impl Lines {
         self.0.get(spi.pin() as usize)
     }
 
-    /// Has `source` raise the line of an SPI, or not any more. Any context.
+    /// Has `source` raise the line of an SPI, or not any more. What another resample irqfd has raised
+    /// since then stays raised. Any context.
     pub(crate) fn set(&self, spi: Spi, source: Source, raised: bool) {
         if let Some(line) = self.line(spi) {
             let (known, value) = line.source(source);
 
-            known.xchg(if raised { value } else { 0 }, Full);
+            if raised {
+                known.xchg(value, Full);
+            } else {
+                let _ = known.cmpxchg(value, 0, Full);
+            }
         }
     }
 

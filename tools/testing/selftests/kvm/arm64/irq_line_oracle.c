@@ -9,9 +9,10 @@
  *
  * - Until userspace sets routes, GSI n is pin n.  What it has set before the vgic is
  *   initialized stays.
- * - A line is high as long as one of its sources raises it: KVM_IRQ_LINE is one, and all
- *   resample irqfds are another one.  An irqfd without resamplefd is none: the line that it
- *   has raised goes down as soon as another source lowers it.
+ * - A line is high as long as one of its sources raises it: KVM_IRQ_LINE is one, and the
+ *   resample irqfd that was the last to raise it is another one.  An irqfd without
+ *   resamplefd is none: the line that it has raised goes down as soon as another source
+ *   lowers it.
  * - At the end of a level-triggered SPI, all GSIs that are routed to its pin hear of it, and
  *   so does the one that was the last to raise the line, wherever that is routed by then.  If
  *   one of them has a resamplefd, they raise the line no more.
@@ -238,7 +239,7 @@ static void lower_line(struct interrupt *spi, enum source source)
 {
 	if (source == IRQ_LINE)
 		spi->irq_line = false;
-	else
+	else if (source == RESAMPLE)
 		spi->resample = false;
 
 	if (!spi->irq_line && !spi->resample) {
@@ -645,7 +646,7 @@ static void do_assign(const struct op *op)
 	check_all();
 }
 
-/* With its last resamplefd, a GSI stops raising the pin that it is routed to. */
+/* With its last resamplefd, a GSI stops raising its pin, if it was the last to raise it. */
 static void do_deassign(const struct op *op)
 {
 	u32 gsi = irqfds[op->a].gsi;
@@ -659,7 +660,7 @@ static void do_deassign(const struct op *op)
 	if (is_pin_route(gsi))
 		spi = spi_of_pin(routes[gsi].u.irqchip.pin);
 	if (spi && irqfds[op->a].resample && !has_resamplefd(gsi))
-		lower_line(spi, RESAMPLE);
+		lower_line(spi, spi->raiser == gsi ? RESAMPLE : NOBODY);
 	check_all();
 }
 

@@ -410,6 +410,30 @@ TEST_F(routing, line_with_two_sources)
 	irqfd_free(self->vm, &irqfd);
 }
 
+/* Who is removed lowers what it has raised, and nothing else. */
+TEST_F(routing, removed_while_another_has_raised_the_line)
+{
+	struct irqfd removed, stays;
+
+	table_add_pin(self->table, 10, 8);
+	table_add_pin(self->table, 11, 8);
+	table_set(self->table, self->vm);
+	removed = irqfd_new(self->vm, 10, true);
+	stays = irqfd_new(self->vm, 11, true);
+
+	irqfd_signal(&stays);
+	irqfd_free(self->vm, &removed);
+	TEST_ASSERT_EQ(high_lines(self->vm), BIT(8));
+	run(self->vcpu);
+	TEST_ASSERT_EQ(taken(self->vm, 8), 1);
+	TEST_ASSERT_EQ(irqfd_resampled(&stays), 1);
+	TEST_ASSERT_EQ(high_lines(self->vm), 0);
+
+	irqfd_signal(&stays);
+	irqfd_free(self->vm, &stays);
+	TEST_ASSERT_EQ(high_lines(self->vm), 0);
+}
+
 /* An irqfd without resamplefd leaves the line high, but does not hold it. */
 TEST_F(routing, line_that_was_left_high)
 {
