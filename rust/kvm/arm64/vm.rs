@@ -21,7 +21,11 @@ use crate::routing::{
             DeadMsi,
             MsiError, //
         },
-        route,
+        route::{
+            gsis,
+            is_routed,
+            PinRoute, //
+        },
         spi::{
             set_line,
             Source,
@@ -38,6 +42,10 @@ use crate::routing::{
     },
     Origin,
     Parity, //
+};
+use core::{
+    ffi::c_void,
+    ptr, //
 };
 use kernel::{
     error::to_result,
@@ -74,9 +82,8 @@ fn event_of(dead: DeadMsi) -> Event {
     }
 }
 
-/// Returns the GSIs that hear of the end of a pin.
-fn gsis(index: Option<&Index>, pin: u32) -> impl Iterator<Item = u32> + '_ {
-    route::gsis(index.map_or(&[], Index::pin_routes), pin)
+fn pin_routes(index: Option<&Index>) -> &[PinRoute] {
+    index.map_or(&[], Index::pin_routes)
 }
 
 impl Host {
@@ -93,25 +100,39 @@ impl Host {
 }
 
 impl IrqSrcu<'_> {
-    /// Calls KVM's op for the resamplefds of `gsi`. Any context.
-    fn call_resample(&self, gsi: u32, notify: bool) -> bool {
-        let (Some(resample), Ok(gsi)) = (self.host().ops().resample, i32::try_from(gsi)) else {
-            return false;
-        };
+    /// Calls KVM's op for the resamplefds of those GSIs of which `wanted` is true. Any context.
+    fn call_resample<F: Fn(u32) -> bool>(&self, wanted: &F, notify: bool) -> bool {
+        /// # Safety
+        ///
+        /// `data` must be valid for reads of an `F`.
+        unsafe extern "C" fn call<F: Fn(u32) -> bool>(gsi: u32, data: *const c_void) -> bool {
+            // SAFETY: `data` is on the stack of this thread, below KVM's function, which waits for this
+            // call to return: it is valid during the call, and written by no one.
+            let wanted = unsafe { &*data.cast::<F>() };
 
-        // SAFETY: By the invariants of `Host`, the VM is valid. KVM walks lists that `irq_srcu` protects,
-        // and by the invariants of `self` the current thread is in a section of it.
-        unsafe { resample(self.host().kvm(), gsi, notify) }
+            wanted(gsi)
+        }
+
+        let data = ptr::from_ref(wanted).cast();
+        match self.host().ops().resample {
+            // SAFETY: By the invariants of `Host`, the VM is valid. KVM walks lists that `irq_srcu` protects,
+            // and by the invariants of `self` the current thread is in a section of it. It passes `data`,
+            // which outlives the call and is only read, to `call()` alone.
+            Some(resample) => unsafe { resample(self.host().kvm(), Some(call::<F>), data, notify) },
+            None => false,
+        }
     }
 
-    /// Tells whether the end of an interrupt of `gsi` is waited for. Any context.
-    fn has_resampler(&self, gsi: u32) -> bool {
-        self.call_resample(gsi, false)
+    /// Tells whether the end of an interrupt is waited for by one of those GSIs of which `wanted` is
+    /// true. Any context.
+    fn has_resampler(&self, wanted: &impl Fn(u32) -> bool) -> bool {
+        self.call_resample(wanted, false)
     }
 
-    /// Tells everyone who waits for it of the end of an interrupt of `gsi`. Any context.
-    fn resample(&self, gsi: u32) {
-        self.call_resample(gsi, true);
+    /// Tells everyone who waits for it of the end of an interrupt of those GSIs of which `wanted` is
+    /// true. Any context.
+    fn resample(&self, wanted: &impl Fn(u32) -> bool) {
+        self.call_resample(wanted, true);
     }
 }
 
@@ -268,7 +289,7 @@ impl Vm {
         if c.is_some() {
             self.stats.count(Event::SpiAck);
         }
-        if !ack_agrees(c, gsis(index, pin)) {
+        if !ack_agrees(c, gsis(pin_routes(index), pin)) {
             self.differs(fmt!("the end of pin {pin} differs: C {c:?}"));
         }
     }
@@ -281,17 +302,20 @@ impl Vm {
         let Some(spi) = Spi::of_pin(pin, NR_PINS as u32) else {
             return;
         };
+        let routes = pin_routes(index);
         let raised_by = self.lines.end_resample(spi);
-        let left = raised_by.filter(|raised_by| gsis(index, pin).all(|gsi| gsi != *raised_by));
+        let left = raised_by.filter(|gsi| !is_routed(routes, pin, *gsi));
+        let hears = |gsi| is_routed(routes, pin, gsi) || left == Some(gsi);
 
         // A line that is not known to be raised may have been restored.
-        if raised_by.is_some() || gsis(index, pin).any(|gsi| srcu.has_resampler(gsi)) {
+        if raised_by.is_some() || srcu.has_resampler(&hears) {
             // The interrupt controller has the SPI, whose end it has just told.
             let _ = self.tell(spi, false);
         }
-        for gsi in Iterator::chain(gsis(index, pin), left) {
-            self.stats.count(Event::SpiAck);
-            srcu.resample(gsi);
-        }
+        let hearers = Iterator::chain(gsis(routes, pin), left);
+        // Not by `count()`, which brings a path to a panic along.
+        let nr = hearers.fold(0u64, |nr, _| nr.wrapping_add(1));
+        self.stats.add(Event::SpiAck, nr);
+        srcu.resample(&hears);
     }
 }

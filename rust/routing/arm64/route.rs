@@ -16,6 +16,13 @@ pub(crate) struct PinRoute {
     pub(crate) gsi: u32,
 }
 
+/// Tells whether `gsi` is routed to `pin`, in a table with pin routes in order.
+pub(crate) fn is_routed(routes: &[PinRoute], pin: u32, gsi: u32) -> bool {
+    let wanted = PinRoute { pin, gsi };
+
+    from_first(routes, |route| *route < wanted).first() == Some(&wanted)
+}
+
 /// Returns the GSIs that are routed to `pin`, in a table with pin routes in order.
 pub(crate) fn gsis(routes: &[PinRoute], pin: u32) -> impl Iterator<Item = u32> + '_ {
     from_first(routes, move |route| route.pin < pin)

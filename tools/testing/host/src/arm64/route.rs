@@ -5,7 +5,7 @@
 use super::{
     property,
     routing::{
-        arm64::route::{gsis, PinRoute},
+        arm64::route::{gsis, is_routed, PinRoute},
         list::sort,
     },
 };
@@ -43,6 +43,9 @@ fn all_gsis_of_a_pin_hear_of_its_end() {
                 .collect();
 
             prop_assert_eq!(gsis(&routes, pin).collect::<Vec<_>>(), expected);
+            for gsi in (0..6).chain(table.keys().copied()) {
+                prop_assert_eq!(is_routed(&routes, pin, gsi), table.get(&gsi) == Some(&pin));
+            }
         }
         Ok(())
     });
