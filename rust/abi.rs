@@ -73,7 +73,7 @@ pub(crate) static kvm_irqroute_hooks: kvm_irqroute_hooks = kvm_irqroute_hooks {
     #[cfg(CONFIG_ARM64)]
     forget_spi: Some(arm64::forget_spi),
     #[cfg(CONFIG_ARM64)]
-    decide_msi: Some(arm64::decide_msi),
+    lose_msi: Some(arm64::lose_msi),
     #[cfg(CONFIG_ARM64)]
     ack_pin: Some(arm64::ack_pin),
     #[cfg(CONFIG_ARM64)]

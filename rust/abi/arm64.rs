@@ -4,20 +4,13 @@
 
 use super::*;
 use crate::{
-    kvm::srcu::IrqSrcu,
-    routing::arm64::{
-        msi::{
-            DeadMsi,
-            MsiError, //
-        },
-        spi::Source,
-        verify::Outcome, //
-    }, //
+    kvm::{
+        arch::lines::Source,
+        srcu::IrqSrcu, //
+    },
+    routing::arm64::verify::Outcome, //
 };
 use kernel::error::to_result;
-
-/// What [`decide_msi`] returns for an MSI that KVM is to deliver.
-const DELIVER: c_int = 1;
 
 /// What KVM calls a resample irqfd (KVM_IRQFD_RESAMPLE_IRQ_SOURCE_ID).
 const RESAMPLE: u32 = 1;
@@ -32,6 +25,7 @@ fn source_of(source: u32, gsi: u32) -> Option<Source> {
 }
 
 /// Raises or lowers the line of a pin of the interrupt controller, as far as `source` is concerned.
+/// KVM itself raises the SPI of an irqfd without a resamplefd, which is no source.
 ///
 /// Context: any, also with interrupts disabled (irqfd). Locks: none that this function relies on.
 /// Lifetime: `view` is read during the call only.
@@ -74,37 +68,26 @@ pub(super) unsafe extern "C" fn forget_spi(vm: *mut kvm_irqroute_vm, pin: u32) {
     unsafe { borrow_vm(vm) }.forget_spi(pin);
 }
 
-/// Decides whether KVM is to deliver an MSI: whether there is an ITS that it can reach.
+/// Counts an MSI that KVM did not deliver by the reason why it can reach no ITS, if there is one, and
+/// logs the first of a VM for each reason, within a rate limit.
 ///
-/// Context: any, also with interrupts disabled (irqfd). Locks: none that this function relies on.
+/// Context: any, also with interrupts disabled. Locks: none that this function relies on.
 /// Lifetime: `msi` is read during the call only.
-///
-/// Returns 1 if KVM is to deliver it, -1 if `level` is 0, and for an MSI that reaches no ITS what
-/// KVM_SIGNAL_MSI returns (KVM API): `-ENODEV` without an ITS, `-EINVAL` without a device ID or a
-/// doorbell at the address, 0 for an ID that is too long to be mapped.
 ///
 /// # Safety
 ///
 /// `vm` must be bound, and `msi` valid for reads.
-pub(super) unsafe extern "C" fn decide_msi(
+pub(super) unsafe extern "C" fn lose_msi(
     vm: *mut kvm_irqroute_vm,
     msi: *const kvm_irqroute_msi_view,
-    level: c_int,
-) -> c_int {
+) {
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
     // SAFETY: `msi` is valid for the call. It is on the stack of the caller, who waits, so that no one
     // writes it.
     let msi = unsafe { &*msi };
 
-    match vm.decide_msi(msi, level != 0) {
-        Ok(()) => DELIVER,
-        // The -1 of "ignored".
-        Err(MsiError::Lowered) => EPERM.to_errno(),
-        Err(MsiError::Dead(DeadMsi::NoIts)) => ENODEV.to_errno(),
-        Err(MsiError::Dead(DeadMsi::NoDeviceId | DeadMsi::NoDoorbell)) => EINVAL.to_errno(),
-        Err(MsiError::Dead(DeadMsi::LongId)) => 0,
-    }
+    vm.lose_msi(msi);
 }
 
 /// Reports the end of the SPI of `pin` to all GSIs that are routed to it.
@@ -135,7 +118,6 @@ fn outcome_of(result: c_int) -> Outcome {
     match to_result(result) {
         Err(EINVAL) => Outcome::Invalid,
         Err(ENODEV) => Outcome::NoDevice,
-        Err(EPERM) => Outcome::Ignored,
         _ => Outcome::UpToTheGuest,
     }
 }
@@ -175,7 +157,6 @@ pub(super) unsafe extern "C" fn verify_spi(
 pub(super) unsafe extern "C" fn verify_msi(
     vm: *mut kvm_irqroute_vm,
     msi: *const kvm_irqroute_msi_view,
-    level: c_int,
     result: c_int,
 ) {
     // SAFETY: `vm` is bound during the call.
@@ -184,7 +165,7 @@ pub(super) unsafe extern "C" fn verify_msi(
     // writes it.
     let msi = unsafe { &*msi };
 
-    vm.verify_msi(msi, level != 0, outcome_of(result));
+    vm.verify_msi(msi, outcome_of(result));
 }
 
 /// Checks which GSI KVM's own code told of the end of the SPI of `pin`, or -1, counts a difference

@@ -9,7 +9,7 @@ use kernel::prelude::*;
 pub(crate) enum Event {
     /// A routing table was published.
     Update,
-    /// A line that is an SPI was raised or lowered.
+    /// A source of the line of an SPI raised or lowered it.
     SpiChange,
     /// The end of an SPI was reported to a GSI.
     SpiAck,

@@ -3,7 +3,6 @@
 //! The lines of a VM's SPIs.
 
 use crate::routing::arm64::spi::{
-    Source,
     Spi,
     NR_PINS, //
 };
@@ -13,7 +12,19 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// Who raises a line.
+/// Who raises the line of an SPI until it lowers it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// An irqfd with a resamplefd, which lowers it at the end of the interrupt.
+    Resample {
+        /// The GSI of the irqfd.
+        gsi: u32,
+    },
+    /// KVM_IRQ_LINE.
+    IrqLine,
+}
+
+/// Which sources raise a line.
 struct Line {
     /// The GSI of the resample irqfd that was the last to raise it, plus one; 0 if none does.
     resample: Atomic<u32>,

@@ -13,6 +13,6 @@ use super::{
 
 pub(crate) mod event;
 pub(crate) mod index;
-mod lines;
+pub(crate) mod lines;
 mod views;
 pub(crate) mod vm;

@@ -10,7 +10,10 @@ use super::{
         Host, //
     },
     index::Index,
-    lines::Lines,
+    lines::{
+        Lines,
+        Source, //
+    },
     srcu::IrqSrcu,
     stats::Stats, //
 };
@@ -18,8 +21,7 @@ use crate::routing::{
     arm64::{
         msi::{
             self,
-            DeadMsi,
-            MsiError, //
+            DeadMsi, //
         },
         route::{
             gsis,
@@ -28,7 +30,6 @@ use crate::routing::{
         },
         spi::{
             set_line,
-            Source,
             Spi,
             NR_PINS, //
         },
@@ -235,23 +236,16 @@ impl Vm {
         }
     }
 
-    /// Decides whether KVM may deliver an MSI. Any context.
-    pub(crate) fn decide_msi(
-        &self,
-        view: &bindings::kvm_irqroute_msi_view,
-        raised: bool,
-    ) -> Result<(), MsiError> {
+    /// Counts an MSI that KVM did not deliver, if it can reach no ITS. Any context.
+    pub(crate) fn lose_msi(&self, view: &bindings::kvm_irqroute_msi_view) {
         let msi = view.msi();
-        let decision = msi::decide(&msi, view.its(), raised, self.parity);
 
-        match decision {
-            Err(MsiError::Dead(dead)) if raised => self.lose(
+        if let Err(dead) = msi::decide(&msi, view.its()) {
+            self.lose(
                 event_of(dead),
                 fmt!("an MSI reaches no ITS: {dead:?}, {msi:x?}"),
-            ),
-            _ => (),
+            );
         }
-        decision
     }
 
     /// Counts a difference, and logs it within a rate limit.
@@ -271,13 +265,8 @@ impl Vm {
     }
 
     /// Checks what KVM's C did with an MSI. Any context.
-    pub(crate) fn verify_msi(
-        &self,
-        view: &bindings::kvm_irqroute_msi_view,
-        raised: bool,
-        c: Outcome,
-    ) {
-        let decision = msi::decide(&view.msi(), view.its(), raised, self.parity);
+    pub(crate) fn verify_msi(&self, view: &bindings::kvm_irqroute_msi_view, c: Outcome) {
+        let decision = msi::decide(&view.msi(), view.its());
 
         if !msi_agrees(c, decision) {
             self.differs(fmt!("an MSI differs: C {c:?}, Rust {decision:?}"));

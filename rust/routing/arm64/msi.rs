@@ -2,8 +2,6 @@
 
 //! MSIs, which an ITS turns into LPIs.
 
-use super::super::Parity;
-
 /// What an MSI tells an ITS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Msi {
@@ -37,37 +35,22 @@ pub(crate) enum DeadMsi {
     LongId,
 }
 
-/// Why an MSI is not delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MsiError {
-    /// The line goes down; an MSI is sent when it goes up.
-    Lowered,
-    /// It cannot reach an ITS.
-    Dead(DeadMsi),
-}
-
 /// The greatest device ID, and event ID, of an ITS: both have 16 bits (GITS_TYPER as KVM shows it).
 const MAX_ID: u32 = 0xffff;
 
-/// Decides whether an MSI can be delivered, as far as the VM is concerned: what the guest has mapped
-/// is the business of the ITS.
-///
-/// KVM's C has the ITS look for IDs that none can have; with `parity`, so does this.
-pub(crate) fn decide(msi: &Msi, its: Its, raised: bool, parity: Parity) -> Result<(), MsiError> {
+/// Decides whether an MSI can reach an ITS: what the guest has mapped is the business of the ITS.
+pub(crate) fn decide(msi: &Msi, its: Its) -> Result<(), DeadMsi> {
     if its == Its::None {
-        return Err(MsiError::Dead(DeadMsi::NoIts));
-    }
-    if !raised {
-        return Err(MsiError::Lowered);
+        return Err(DeadMsi::NoIts);
     }
     let Some(device_id) = msi.device_id else {
-        return Err(MsiError::Dead(DeadMsi::NoDeviceId));
+        return Err(DeadMsi::NoDeviceId);
     };
     if its == Its::Elsewhere {
-        return Err(MsiError::Dead(DeadMsi::NoDoorbell));
+        return Err(DeadMsi::NoDoorbell);
     }
-    if parity == Parity::Off && (device_id > MAX_ID || msi.event_id > MAX_ID) {
-        return Err(MsiError::Dead(DeadMsi::LongId));
+    if device_id > MAX_ID || msi.event_id > MAX_ID {
+        return Err(DeadMsi::LongId);
     }
     Ok(())
 }

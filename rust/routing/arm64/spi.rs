@@ -32,18 +32,6 @@ impl Spi {
     }
 }
 
-/// Who raises the line of an SPI until it lowers it again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// An irqfd with a resamplefd, which lowers it at the end of the interrupt.
-    Resample {
-        /// The GSI of the irqfd.
-        gsi: u32,
-    },
-    /// KVM_IRQ_LINE.
-    IrqLine,
-}
-
 /// Raises or lowers a line: has `tell` say to the interrupt controller what it is now, given `is_held`,
 /// which tells whether one of its sources raises it. Returns what `tell` returned first that was an error.
 ///

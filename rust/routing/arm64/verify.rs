@@ -2,7 +2,7 @@
 
 //! Whether KVM's C and this module agree.
 
-use super::msi::{DeadMsi, MsiError};
+use super::msi::DeadMsi;
 
 /// What KVM's C has returned for a change of a line, or for an MSI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +13,6 @@ pub(crate) enum Outcome {
     Invalid,
     /// `-ENODEV`.
     NoDevice,
-    /// -1, ignored.
-    Ignored,
 }
 
 /// Tells whether KVM's C has found, as this module has, that a pin is an SPI or is none.
@@ -23,12 +21,11 @@ pub(crate) fn spi_agrees(c: Outcome, is_spi: bool) -> bool {
 }
 
 /// Tells whether KVM's C has done with an MSI what this module decides.
-pub(crate) fn msi_agrees(c: Outcome, decision: Result<(), MsiError>) -> bool {
+pub(crate) fn msi_agrees(c: Outcome, decision: Result<(), DeadMsi>) -> bool {
     let expected = match decision {
-        Ok(()) | Err(MsiError::Dead(DeadMsi::LongId)) => Outcome::UpToTheGuest,
-        Err(MsiError::Lowered) => Outcome::Ignored,
-        Err(MsiError::Dead(DeadMsi::NoIts)) => Outcome::NoDevice,
-        Err(MsiError::Dead(DeadMsi::NoDeviceId | DeadMsi::NoDoorbell)) => Outcome::Invalid,
+        Ok(()) | Err(DeadMsi::LongId) => Outcome::UpToTheGuest,
+        Err(DeadMsi::NoIts) => Outcome::NoDevice,
+        Err(DeadMsi::NoDeviceId | DeadMsi::NoDoorbell) => Outcome::Invalid,
     };
 
     c == expected

@@ -4,11 +4,8 @@
 
 use super::{
     property,
-    reference::{self, EBUSY, EINVAL, ENODEV, EPERM},
-    routing::{
-        arm64::msi::{decide, DeadMsi, Its, Msi, MsiError},
-        Parity,
-    },
+    reference::{self, EBUSY, EINVAL, ENODEV},
+    routing::arm64::msi::{decide, DeadMsi, Its, Msi},
 };
 use proptest::{
     collection::vec,
@@ -30,30 +27,20 @@ const IDS: [(u32, bool); 6] = [
 
 #[test]
 fn what_is_looked_at_first() {
-    for parity in [Parity::On, Parity::Off] {
-        for raised in [false, true] {
-            for device_id in [None, Some(0), Some(u32::MAX)] {
-                for its in ITSES {
-                    let msi = Msi {
-                        device_id,
-                        event_id: u32::MAX,
-                    };
-                    let expected = match (its, raised, device_id, parity) {
-                        (Its::None, ..) => Err(MsiError::Dead(DeadMsi::NoIts)),
-                        (_, false, ..) => Err(MsiError::Lowered),
-                        (_, _, None, _) => Err(MsiError::Dead(DeadMsi::NoDeviceId)),
-                        (Its::Elsewhere, ..) => Err(MsiError::Dead(DeadMsi::NoDoorbell)),
-                        (.., Parity::Off) => Err(MsiError::Dead(DeadMsi::LongId)),
-                        (.., Parity::On) => Ok(()),
-                    };
+    for device_id in [None, Some(0), Some(u32::MAX)] {
+        for its in ITSES {
+            let msi = Msi {
+                device_id,
+                event_id: u32::MAX,
+            };
+            let expected = match (its, device_id) {
+                (Its::None, _) => DeadMsi::NoIts,
+                (_, None) => DeadMsi::NoDeviceId,
+                (Its::Elsewhere, _) => DeadMsi::NoDoorbell,
+                (Its::AtAddress, _) => DeadMsi::LongId,
+            };
 
-                    assert_eq!(
-                        decide(&msi, its, raised, parity),
-                        expected,
-                        "{msi:?} {its:?} {raised} {parity:?}"
-                    );
-                }
-            }
+            assert_eq!(decide(&msi, its), Err(expected), "{msi:?} {its:?}");
         }
     }
 }
@@ -66,14 +53,17 @@ fn ids_have_sixteen_bits() {
                 device_id: Some(device_id),
                 event_id,
             };
-            let fits = device_fits && event_fits;
+            let expected = if device_fits && event_fits {
+                Ok(())
+            } else {
+                Err(DeadMsi::LongId)
+            };
 
             assert_eq!(
-                decide(&msi, Its::AtAddress, true, Parity::Off).is_ok(),
-                fits,
+                decide(&msi, Its::AtAddress),
+                expected,
                 "{device_id:#x} {event_id:#x}"
             );
-            assert_eq!(decide(&msi, Its::AtAddress, true, Parity::On), Ok(()));
         }
     }
 }
@@ -128,24 +118,16 @@ fn view(itses: &[reference::Its], msi: &reference::Msi) -> (Msi, Its) {
 
 #[test]
 fn errors_are_those_of_kvm() {
-    property::check((cases(), any::<bool>()), |((itses, msi), raised)| {
-        let c = reference::set_msi(&itses, &msi, raised);
+    property::check(cases(), |(itses, msi)| {
+        let c = reference::set_msi(&itses, &msi);
         let (msi, its) = view(&itses, &msi);
 
-        for parity in [Parity::On, Parity::Off] {
-            match decide(&msi, its, raised, parity) {
-                // It is up to the guest.
-                Ok(()) => prop_assert!([0, 1, -EBUSY].contains(&c), "{c}"),
-                Err(MsiError::Lowered) => prop_assert_eq!(c, -EPERM),
-                Err(MsiError::Dead(DeadMsi::NoIts)) => prop_assert_eq!(c, -ENODEV),
-                Err(MsiError::Dead(DeadMsi::NoDeviceId | DeadMsi::NoDoorbell)) => {
-                    prop_assert_eq!(c, -EINVAL)
-                }
-                Err(MsiError::Dead(DeadMsi::LongId)) => {
-                    prop_assert_eq!(parity, Parity::Off);
-                    prop_assert!([0, -EBUSY].contains(&c), "{c}");
-                }
-            }
+        match decide(&msi, its) {
+            // It is up to the guest.
+            Ok(()) => prop_assert!([0, 1, -EBUSY].contains(&c), "{c}"),
+            Err(DeadMsi::NoIts) => prop_assert_eq!(c, -ENODEV),
+            Err(DeadMsi::NoDeviceId | DeadMsi::NoDoorbell) => prop_assert_eq!(c, -EINVAL),
+            Err(DeadMsi::LongId) => prop_assert!([0, -EBUSY].contains(&c), "{c}"),
         }
         Ok(())
     });
@@ -155,13 +137,13 @@ fn errors_are_those_of_kvm() {
 fn what_is_delivered_is_never_dead() {
     let delivered = property::sample(cases())
         .into_iter()
-        .filter(|(itses, msi)| reference::set_msi(itses, msi, true) == 1);
+        .filter(|(itses, msi)| reference::set_msi(itses, msi) == 1);
     let mut nr = 0;
 
     for (itses, msi) in delivered {
         let (msi, its) = view(&itses, &msi);
 
-        assert_eq!(decide(&msi, its, true, Parity::Off), Ok(()), "{msi:?}");
+        assert_eq!(decide(&msi, its), Ok(()), "{msi:?}");
         nr += 1;
     }
     assert!(nr > 40, "{nr}");

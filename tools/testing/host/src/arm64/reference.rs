@@ -2,7 +2,6 @@
 
 //! What KVM does in C on arm64, written down after `arch/arm64/kvm/vgic/` and `virt/kvm/irqchip.c`.
 
-pub(crate) const EPERM: i32 = 1;
 pub(crate) const EBUSY: i32 = 16;
 pub(crate) const ENODEV: i32 = 19;
 pub(crate) const EINVAL: i32 = 22;
@@ -25,13 +24,10 @@ pub(crate) struct Its {
     pub(crate) mapped: Vec<(u32, u32)>,
 }
 
-/// `kvm_set_msi()`: 1 if the MSI is delivered, 0 if the guest does not want it.
-pub(crate) fn set_msi(itses: &[Its], msi: &Msi, level: bool) -> i32 {
+/// `kvm_set_msi()` of a line that goes up: 1 if the MSI is delivered, 0 if the guest does not want it.
+pub(crate) fn set_msi(itses: &[Its], msi: &Msi) -> i32 {
     if itses.is_empty() {
         return -ENODEV;
-    }
-    if !level {
-        return -EPERM;
     }
     if !msi.valid_devid {
         return -EINVAL;

@@ -534,6 +534,15 @@ TEST(routes_before_the_vgic_is_initialized)
 	free(table);
 }
 
+/* Signals an irqfd.  Its work is done by the time it is gone. */
+static void signal_once(struct kvm_vm *vm, u32 gsi)
+{
+	struct irqfd irqfd = irqfd_new(vm, gsi, false);
+
+	irqfd_signal(&irqfd);
+	irqfd_free(vm, &irqfd);
+}
+
 /* What goes nowhere is counted by the reason, if there is someone who counts. */
 TEST_F(routing, dead_routes_are_counted)
 {
@@ -549,7 +558,6 @@ TEST_F(routing, dead_routes_are_counted)
 		{ "dead_long_id", DOORBELL, KVM_MSI_VALID_DEVID, 0, 1 << 16 },
 		{ "dead_long_id", DOORBELL, KVM_MSI_VALID_DEVID, UINT32_MAX, UINT32_MAX },
 	};
-	struct irqfd irqfd = irqfd_new(self->vm, 3, false);
 	u64 before;
 	u32 i;
 
@@ -559,13 +567,13 @@ TEST_F(routing, dead_routes_are_counted)
 	before = helper_read_counter("dead_no_spi");
 	table_add_pin(self->table, 3, NR_PINS);
 	table_set(self->table, self->vm);
-	irqfd_signal(&irqfd);
+	signal_once(self->vm, 3);
 	TEST_ASSERT_EQ(helper_read_counter("dead_no_spi"), before + 1);
 
 	before = helper_read_counter("dead_no_its");
 	table_add_msi(self->table, 3, DOORBELL, KVM_MSI_VALID_DEVID, 0, 0);
 	table_set(self->table, self->vm);
-	irqfd_signal(&irqfd);
+	signal_once(self->vm, 3);
 	TEST_ASSERT_EQ(helper_read_counter("dead_no_its"), before + 1);
 
 	vgic_its_setup(self->vm);
@@ -574,11 +582,10 @@ TEST_F(routing, dead_routes_are_counted)
 		table_add_msi(self->table, 3, msis[i].address, msis[i].flags, msis[i].devid,
 			      msis[i].data);
 		table_set(self->table, self->vm);
-		irqfd_signal(&irqfd);
+		signal_once(self->vm, 3);
 		TEST_ASSERT(helper_read_counter(msis[i].counter) == before + 1, "MSI %u: %s", i,
 			    msis[i].counter);
 	}
-	irqfd_free(self->vm, &irqfd);
 }
 
 /* What KVM_SIGNAL_MSI returns for them is what KVM returns. */
