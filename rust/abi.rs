@@ -24,7 +24,13 @@ use crate::{
             Stats, //
         }, //
     },
-    routing::Origin, //
+    routing::{
+        publication::{
+            Publication,
+            Succession, //
+        },
+        Origin, //
+    }, //
 };
 use core::{
     ptr,
@@ -56,6 +62,7 @@ pub(crate) static kvm_irqroute_hooks: kvm_irqroute_hooks = kvm_irqroute_hooks {
     release: Some(release),
     begin_update: Some(begin_update),
     end_update: Some(end_update),
+    put_index: Some(put_index),
     #[cfg(CONFIG_X86)]
     scan: Some(x86::scan),
     #[cfg(CONFIG_X86)]
@@ -136,20 +143,6 @@ unsafe fn borrow_index<'a>(index: *mut kvm_irqroute_index) -> Option<ArcBorrow<'
     (!index.is_null()).then(|| unsafe { ArcBorrow::from_raw(index.cast::<Index>()) })
 }
 
-/// Takes back an index, unless it is null.
-///
-/// # Safety
-///
-/// `index` must be null, or come from [`begin_update`] and not be used by the caller again. No
-/// reader of its table may be left.
-unsafe fn give_back(index: *mut kvm_irqroute_index) {
-    if !index.is_null() {
-        // SAFETY: `index` is what `Arc::into_raw()` returned, and by the safety requirements this
-        // is the one time that its reference is given back, with no borrow left.
-        drop(unsafe { Arc::from_raw(index.cast::<Index>()) });
-    }
-}
-
 /// Offers a new VM to the module, which takes it or, with parameter `mode` being `c`, does not.
 ///
 /// Context: process, may sleep. Locks: none. Lifetime: `kvm` and `ops` stay valid until
@@ -194,24 +187,21 @@ unsafe extern "C" fn bind(
     }
 }
 
-/// Takes a VM back, and the index of its last table.
+/// Takes a VM back.
 ///
-/// Context: process, may sleep. Locks: none. Lifetime: `vm` and `index` are gone afterwards; the
-/// indexes of all other tables have been given back before.
+/// Context: process, may sleep. Locks: none. Lifetime: `vm` is gone afterwards; the indexes of all its
+/// tables have been put before.
 ///
 /// # Safety
 ///
-/// `vm` must come from [`bind`], no other hook may run for it, and `index` must be null or come from
-/// [`begin_update`].
-unsafe extern "C" fn release(vm: *mut kvm_irqroute_vm, index: *mut kvm_irqroute_index) {
-    // SAFETY: The VM goes away, and with it all readers of its table have.
-    unsafe { give_back(index) };
+/// `vm` must come from [`bind`], and no other hook may run for it.
+unsafe extern "C" fn release(vm: *mut kvm_irqroute_vm) {
     // SAFETY: `vm` is what `into_foreign()` returned, and the caller gives it back once, when no
     // hook borrows it any more.
     drop(unsafe { <Pin<KBox<Vm>>>::from_foreign(vm.cast()) });
 }
 
-/// Reads the flags of a table.
+/// Reads where a table comes from.
 fn origin_of(flags: u32) -> Origin {
     if flags & KVM_IRQROUTE_DEFAULT != 0 {
         Origin::Default
@@ -220,16 +210,39 @@ fn origin_of(flags: u32) -> Origin {
     }
 }
 
-/// Makes the index of a routing table that is valid and about to be published, and lets scans cover
-/// both that and the current one.
+/// Reads how the routes of a table compare with those of the current one.
+fn succession_of(flags: u32) -> Succession {
+    match (
+        flags & KVM_IRQROUTE_KEEPS != 0,
+        flags & KVM_IRQROUTE_ADDS != 0,
+    ) {
+        (true, false) => Succession::Same,
+        (true, true) => Succession::Adds,
+        (false, _) => Succession::Changes,
+    }
+}
+
+/// What [`begin_update`] returns.
+fn code_of(publication: Publication) -> c_int {
+    match publication {
+        Publication::Skipped => KVM_IRQROUTE_SKIP as c_int,
+        Publication::Unawaited => KVM_IRQROUTE_NO_WAIT as c_int,
+        Publication::Awaited => 0,
+    }
+}
+
+/// Decides what becomes of a valid routing table. If it is to be published, makes its index, and lets
+/// scans cover both that and the current one.
 ///
-/// Context: process, may sleep. Locks: `update_lock` of the VM, held until [`end_update`] has
-/// returned. Lifetime: `view`, `routes` and `old`, the index of the current table, are read during
-/// the call only. On success `*index`, which may be null if there is nothing to keep or `old` once
-/// more, is to be given back once no reader of its table is left.
+/// Context: process, may sleep. Locks: `update_lock` of the VM, held until KVM is done with the update.
+/// Lifetime: `view`, `routes` and `old`, the index of the current table, are read during the call
+/// only. On success `*index`, which may be null if there is nothing to keep or `old` once more, is to
+/// be put once no reader of its table is left.
 ///
-/// Returns 0, or `-ENOMEM` or `-EEXIST` (for KVM's default routes, if userspace has set others), in
-/// which cases nothing has changed.
+/// Returns 0 if KVM is to wait for readers of older tables and to call [`end_update`] then,
+/// `KVM_IRQROUTE_NO_WAIT` if it need not do so yet, `KVM_IRQROUTE_SKIP` if it need not even publish the
+/// table, which has no index then; or `-ENOMEM` or `-EEXIST` (for KVM's default routes, if userspace
+/// has set others), in which cases nothing has changed.
 ///
 /// # Safety
 ///
@@ -259,35 +272,46 @@ unsafe extern "C" fn begin_update(
         unsafe { slice::from_raw_parts(routes, nr as usize) }
     };
 
-    match vm.begin_update(view, old, routes, origin_of(flags)) {
-        Ok(new) => {
+    match vm.begin_update(view, old, routes, origin_of(flags), succession_of(flags)) {
+        Ok((publication, new)) => {
             let raw = new.map_or(ptr::null(), Arc::into_raw).cast_mut();
 
             // SAFETY: `index` is valid for writes. It is part of a table that only the caller knows
             // so far.
             unsafe { index.write(raw.cast()) };
-            0
+            code_of(publication)
         }
         Err(error) => error.to_errno(),
     }
 }
 
-/// Lets scans cover the current table alone, and takes back the index of the one before: no
-/// interrupt is in flight by it any more.
+/// Lets scans cover the current table alone: no interrupt is in flight by an older one any more.
 ///
-/// Context: process, may sleep. Locks: `update_lock`, since [`begin_update`]. Lifetime: `old` is
-/// gone afterwards.
+/// Context: process, may sleep. Locks: `update_lock`, since [`begin_update`]. Lifetime: no pointers
+/// but `vm`.
 ///
 /// # Safety
 ///
-/// `vm` must be bound, and `old` be null or the index of the table before the current one, whose
-/// grace period is over.
-unsafe extern "C" fn end_update(vm: *mut kvm_irqroute_vm, old: *mut kvm_irqroute_index) {
+/// `vm` must be bound, and the grace periods of all tables before the current one over.
+unsafe extern "C" fn end_update(vm: *mut kvm_irqroute_vm) {
     // SAFETY: `vm` is bound during the call.
     unsafe { borrow_vm(vm) }.end_update();
-    // SAFETY: KVM frees the table next. Its readers have left it, since it was replaced before a
-    // grace period of `irq_srcu`.
-    unsafe { give_back(old) };
+}
+
+/// Takes back an index, unless it is null.
+///
+/// Context: process, may sleep. Locks: none. Lifetime: `index` is gone afterwards.
+///
+/// # Safety
+///
+/// `index` must be null, or come from [`begin_update`] and not be used by the caller again. No
+/// reader of its table may be left.
+unsafe extern "C" fn put_index(index: *mut kvm_irqroute_index) {
+    if !index.is_null() {
+        // SAFETY: `index` is what `Arc::into_raw()` returned, and by the safety requirements this
+        // is the one time that its reference is given back, with no borrow left.
+        drop(unsafe { Arc::from_raw(index.cast::<Index>()) });
+    }
 }
 
 /// Returns the value of a file about all VMs, for `debugfs.c`.

@@ -252,7 +252,10 @@ mod tests {
 
         // SAFETY: `vm` was bound above, `index` is that of its last table, and neither is used
         // again, nor by anyone else.
-        unsafe { release(vm, index) };
+        unsafe {
+            put_index(index);
+            release(vm);
+        }
         result.map(|_| ())
     }
 
@@ -279,7 +282,7 @@ mod tests {
             let old = ptr::null_mut();
             let result = begin_update(vm, &view, old, routes.as_ptr(), nr, 0, &mut index);
 
-            end_update(vm, old);
+            end_update(vm);
             result
         };
         to_result(result)?;

@@ -3,6 +3,7 @@
 //! The counters of a VM.
 
 pub(crate) use super::arch::event::Event;
+use crate::routing::publication::Publication;
 use kernel::{
     prelude::*,
     sync::atomic::{
@@ -42,6 +43,19 @@ impl Counters {
         self.0
             .get(event as usize)
             .map_or(0, |counter| counter.fetch_add(more, Relaxed))
+    }
+
+    /// Counts what becomes of a routing table.
+    pub(crate) fn count_publication(&self, publication: Publication) {
+        if publication == Publication::Skipped {
+            self.count(Event::UpdateSkipped);
+            return;
+        }
+
+        self.count(Event::Update);
+        if publication == Publication::Unawaited {
+            self.count(Event::UpdateUnawaited);
+        }
     }
 
     /// Returns how many events there were.

@@ -35,7 +35,11 @@ pub(crate) mod raw {
         kvm_irqroute_vm,
         kvm_irqroute_vm_view,
         KVM_IRQROUTE_ABI,
-        KVM_IRQROUTE_DEFAULT, //
+        KVM_IRQROUTE_ADDS,
+        KVM_IRQROUTE_DEFAULT,
+        KVM_IRQROUTE_KEEPS,
+        KVM_IRQROUTE_NO_WAIT,
+        KVM_IRQROUTE_SKIP, //
     };
 
     #[cfg(CONFIG_ARM64)]

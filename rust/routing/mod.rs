@@ -7,17 +7,19 @@
 //! same files compile on the host, where `tools/testing/host` tests them natively, those of all
 //! architectures. The module has those of its own.
 //!
-//! | module    | decides                                                           |
-//! |-----------|-------------------------------------------------------------------|
-//! | [`list`]  | nothing, it is what the others keep of a table                    |
-//! | [`x86`]   | about the routes of a split irqchip, and Hyper-V SINTs            |
-//! | [`arm64`] | about the routes of irqfds to SPIs and the ITS                    |
+//! | module          | decides                                                     |
+//! |-----------------|-------------------------------------------------------------|
+//! | [`list`]        | nothing, it is what the others keep of a table              |
+//! | [`publication`] | what it takes to put a table in the place of another one    |
+//! | [`x86`]         | about the routes of a split irqchip, and Hyper-V SINTs      |
+//! | [`arm64`]       | about the routes of irqfds to SPIs and the ITS              |
 
 #![deny(unsafe_code)]
 
 #[cfg(not(CONFIG_X86))]
 pub(crate) mod arm64;
 pub(crate) mod list;
+pub(crate) mod publication;
 #[cfg(not(CONFIG_ARM64))]
 pub(crate) mod x86;
 

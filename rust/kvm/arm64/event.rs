@@ -9,6 +9,10 @@ use kernel::prelude::*;
 pub(crate) enum Event {
     /// A routing table was published.
     Update,
+    /// It could be published without waiting for readers of older tables.
+    UpdateUnawaited,
+    /// A routing table was not published, as the current one has the same routes.
+    UpdateSkipped,
     /// A source of the line of an SPI raised or lowered it.
     SpiChange,
     /// The end of an SPI was reported to a GSI.
@@ -29,8 +33,10 @@ pub(crate) enum Event {
 
 impl Event {
     /// All of them, in their order, with the names of their files.
-    pub(crate) const ALL: [(Self, &'static CStr); 9] = [
+    pub(crate) const ALL: [(Self, &'static CStr); 11] = [
         (Self::Update, c"updates"),
+        (Self::UpdateUnawaited, c"updates_unawaited"),
+        (Self::UpdateSkipped, c"updates_skipped"),
         (Self::SpiChange, c"spi_changes"),
         (Self::SpiAck, c"spi_acks"),
         (Self::DeadNoSpi, c"dead_no_spi"),

@@ -41,6 +41,11 @@ use crate::routing::{
             Outcome, //
         }, //
     },
+    publication::{
+        publication,
+        Publication,
+        Succession, //
+    },
     Origin,
     Parity, //
 };
@@ -154,30 +159,36 @@ impl Vm {
         &self.host
     }
 
-    /// Makes the index of a routing table that is about to be published, in the place of the one with the
-    /// index `old`. Process context. Returns `EEXIST` if the table is not to take the place of the current one.
+    /// Decides what becomes of a routing table, in the place of the one with the index `old`, and makes
+    /// its index if it is to be published. Process context. Returns `EEXIST` if the table is not to take
+    /// the place of the current one.
     pub(crate) fn begin_update(
         &self,
         _view: &bindings::kvm_irqroute_vm_view,
         old: Option<ArcBorrow<'_, Index>>,
         routes: &[bindings::kvm_irq_routing_entry],
         origin: Origin,
-    ) -> Result<Option<Arc<Index>>> {
+        succession: Succession,
+    ) -> Result<(Publication, Option<Arc<Index>>)> {
         if !table::is_taken(origin, self.userspace_has_set.load(Relaxed), self.parity) {
             return Err(EEXIST);
         }
-        let index = Index::new(old, routes)?;
 
+        let publication = publication(succession, self.parity);
+        let index = match publication {
+            Publication::Skipped => None,
+            Publication::Unawaited | Publication::Awaited => Index::new(old, routes)?,
+        };
+
+        self.stats.count_publication(publication);
         if origin == Origin::Userspace {
             self.userspace_has_set.store(!routes.is_empty(), Relaxed);
         }
-        Ok(index)
+        Ok((publication, index))
     }
 
-    /// Ends an update: no one uses the table before the current one any more. Process context.
-    pub(crate) fn end_update(&self) {
-        self.stats.count(Event::Update);
-    }
+    /// Ends an update: no one uses a table before the current one any more. Process context.
+    pub(crate) fn end_update(&self) {}
 
     /// Counts an interrupt that is lost, and says so the first time.
     fn lose(&self, event: Event, what: fmt::Arguments<'_>) {

@@ -9,6 +9,10 @@ use kernel::prelude::*;
 pub(crate) enum Event {
     /// A routing table was published.
     Update,
+    /// It could be published without waiting for readers of older tables.
+    UpdateUnawaited,
+    /// A routing table was not published, as the current one has the same routes.
+    UpdateSkipped,
     /// A vCPU scanned the routes, or its scan was checked.
     Scan,
     /// A vCPU was asked to scan.
@@ -23,8 +27,10 @@ pub(crate) enum Event {
 
 impl Event {
     /// All of them, in their order, with the names of their files.
-    pub(crate) const ALL: [(Self, &'static CStr); 6] = [
+    pub(crate) const ALL: [(Self, &'static CStr); 8] = [
         (Self::Update, c"updates"),
+        (Self::UpdateUnawaited, c"updates_unawaited"),
+        (Self::UpdateSkipped, c"updates_skipped"),
         (Self::Scan, c"scans"),
         (Self::ScanRequest, c"scan_requests"),
         (Self::SintDelivery, c"sint_deliveries"),

@@ -22,7 +22,7 @@ use kernel::{
 /// The tables that scans have to cover, by their indexes.
 #[derive(Clone)]
 pub(crate) struct Tables {
-    /// The table that is replaced.
+    /// The table that is replaced, unless the one that takes its place has all of its routes.
     pub(crate) old: Option<Arc<Index>>,
     /// The table that takes its place.
     pub(crate) new: Option<Arc<Index>>,
@@ -61,6 +61,11 @@ impl GracePeriod {
         })
     }
 
+    /// Tells whether it has begun and not ended. For updates, of which there is one at a time.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.active.load(Relaxed)
+    }
+
     /// Lets scans cover both tables. Process context, may sleep.
     pub(crate) fn begin(&self, tables: Tables) {
         // Dropped at the end, when the lock is not held any more.
@@ -72,7 +77,7 @@ impl GracePeriod {
     /// Lets scans cover the new table, and of the old one what is pending. Process context, when no
     /// interrupt is in flight by the old table. Returns the tables if the grace period had begun.
     pub(crate) fn close(&self) -> Option<Tables> {
-        if !self.active.load(Relaxed) {
+        if !self.has_begun() {
             return None;
         }
 

@@ -106,12 +106,17 @@ impl Index {
         )?))
     }
 
+    /// Tells whether this index does for a VM that decodes MSIs in `format`.
+    pub(crate) fn is_for(&self, format: MsiFormat) -> bool {
+        self.level_routes.dest_map(format).is_some()
+    }
+
     /// Tells whether this is the index of a table of which `kept` is kept.
     fn is_of(&self, mut kept: impl Iterator<Item = Kept>, format: MsiFormat) -> bool {
         let mut msis = self.level_routes.msis().iter();
         let mut nr_sints = 0usize;
 
-        self.level_routes.dest_map(format).is_some()
+        self.is_for(format)
             && kept.all(|route| match route {
                 Kept::Level(msi) => msis.next() == Some(&msi),
                 // No two are the same, as a table routes a GSI to one SINT only.

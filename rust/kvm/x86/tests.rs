@@ -25,6 +25,10 @@ mod suite {
         vm::Vm, //
     };
     use crate::routing::{
+        publication::{
+            Publication,
+            Succession, //
+        },
         x86::{
             apic::{
                 ApicId,
@@ -215,6 +219,21 @@ mod suite {
         Ok(())
     }
 
+    /// Begins an update of a table with the index `old`, not all of whose routes stay.
+    fn begin(
+        vm: &Vm,
+        view: &bindings::kvm_irqroute_vm_view,
+        old: &Option<Arc<Index>>,
+        routes: &[bindings::kvm_irq_routing_entry],
+    ) -> Result<Option<Arc<Index>>> {
+        let succession = Succession::Changes;
+        let (publication, new) =
+            vm.begin_update(view, borrow(old), routes, Origin::Userspace, succession)?;
+
+        assert_eq!(publication, Publication::Awaited);
+        Ok(new)
+    }
+
     /// Sets a table in place of that with the index `old`, and tells how often the vCPU was asked to
     /// scan before and after.
     fn set(
@@ -223,7 +242,7 @@ mod suite {
         routes: &[bindings::kvm_irq_routing_entry],
     ) -> Result<(Option<Arc<Index>>, u32, u32)> {
         fake::STATE.requests.store(0, Relaxed);
-        let new = vm.begin_update(&fake::split_vm(), borrow(old), routes, Origin::Userspace)?;
+        let new = begin(vm, &fake::split_vm(), old, routes)?;
         let before = fake::STATE.requests.load(Relaxed);
         vm.end_update();
         let after = fake::STATE.requests.load(Relaxed).wrapping_sub(before);
@@ -262,7 +281,7 @@ mod suite {
         let requests = || fake::STATE.requests.load(Relaxed);
 
         assert_eq!(handled(&old), [0, 1 << 1, 0, 0]);
-        let new = vm.begin_update(&view, borrow(&old), &routes, Origin::Userspace)?;
+        let new = begin(&vm, &view, &old, &routes)?;
         assert_eq!(requests(), 1);
         // Whichever table a vCPU finds, it has to know both.
         assert_eq!(handled(&old), [0, 1 << 1 | 1 << 2, 0, 0]);
@@ -282,12 +301,122 @@ mod suite {
     }
 
     #[test]
+    fn update_of_the_same_routes() -> Result {
+        fake::reset(0x60);
+        let mut view = fake::split_vm();
+        let routes = [fake::msi_route(0, 0x0000_0100_fee0_0000, LEVEL | 0x41)];
+        let old = index(&routes)?;
+
+        for (parity, format, expected, updates, skipped) in [
+            (Parity::Off, 0, Publication::Skipped, 0, 1),
+            // Its destination is another one by now.
+            (Parity::Off, 1, Publication::Unawaited, 1, 0),
+            (Parity::On, 0, Publication::Awaited, 1, 0),
+        ] {
+            let vm = vm(parity)?;
+
+            view.x2apic_format = format;
+            let (publication, new) = vm.begin_update(
+                &view,
+                borrow(&old),
+                &routes,
+                Origin::Userspace,
+                Succession::Same,
+            )?;
+            assert_eq!(publication, expected);
+            assert_eq!(new.is_none(), expected == Publication::Skipped);
+            assert_eq!(vm.counters().get(Event::Update), updates);
+            assert_eq!(vm.counters().get(Event::UpdateSkipped), skipped);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn update_that_adds_routes() -> Result {
+        fake::reset(0x60);
+        let vm = vm(Parity::Off)?;
+        let (to_0, view) = (fake::xapic(0, None), fake::split_vm());
+        let [a, b, c] = [(0, 0x41), (1, 0x42), (2, 0x43)]
+            .map(|(pin, vector)| fake::msi_route(pin, 0xfee0_0000, LEVEL | vector));
+        let handled = |index: &Option<Arc<Index>>| {
+            scan_of(&vm, index, &to_0).map_or([!0; 4], |scan| scan.handled.words())
+        };
+        let requests = || fake::STATE.requests.load(Relaxed);
+        let adds = |old: &Option<Arc<Index>>, routes: &[_]| {
+            let (origin, succession) = (Origin::Userspace, Succession::Adds);
+            let begun = vm.begin_update(&view, borrow(old), routes, origin, succession);
+
+            begun.map(|(publication, new)| {
+                assert_eq!(publication, Publication::Unawaited);
+                new
+            })
+        };
+
+        let first = index(&[a])?;
+        let second = adds(&first, &[a, b])?;
+        assert_eq!(requests(), 1);
+        // Who still has the first table has to know the second one, however late it scans.
+        assert_eq!(handled(&first), [0, 0b110, 0, 0]);
+        let third = adds(&second, &[a, b, c])?;
+        assert_eq!(requests(), 2);
+        for index in [&first, &second, &third] {
+            assert_eq!(handled(index), [0, 0b1110, 0, 0]);
+        }
+
+        // Routes that scans have no use for.
+        let edge = fake::msi_route(30, 0xfee0_0000, 0x51);
+        let fourth = adds(&third, &[a, b, c, edge])?;
+        assert_eq!(requests(), 2);
+        assert_eq!(handled(&first), [0, 0b1110, 0, 0]);
+
+        // Until an update waits. It takes away what no older table brings back.
+        let fifth = begin(&vm, &view, &fourth, &[b, c])?;
+        assert_eq!(handled(&first), [0, 0b1110, 0, 0]);
+        vm.end_update();
+        assert_eq!(handled(&fifth), [0, 0b1100, 0, 0]);
+        assert_eq!(requests(), 3);
+        assert_eq!(vm.counters().get(Event::Update), 4);
+        assert_eq!(vm.counters().get(Event::UpdateUnawaited), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn update_that_waits_for_others() -> Result {
+        fake::reset(0x60);
+        let vm = vm(Parity::Off)?;
+        let (vcpu, view) = (fake::xapic(0, None), fake::split_vm());
+        let level = fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41);
+        let edge = fake::msi_route(30, 0xfee0_0000, 0x51);
+        let (origin, succession) = (Origin::Userspace, Succession::Adds);
+        let (_, added) = vm.begin_update(&view, None, &[level], origin, succession)?;
+
+        // Scans of the empty table, from before, go on until no one reads it.
+        assert_eq!(
+            scan_of(&vm, &None, &vcpu)?.handled.words(),
+            [0, 1 << 1, 0, 0]
+        );
+        let same = begin(&vm, &view, &added, &[level, edge])?;
+        assert_eq!(
+            scan_of(&vm, &None, &vcpu)?.handled.words(),
+            [0, 1 << 1, 0, 0]
+        );
+        vm.end_update();
+        assert_eq!(scan_of(&vm, &None, &vcpu)?.handled.words(), [0; 4]);
+        assert_eq!(
+            scan_of(&vm, &same, &vcpu)?.handled.words(),
+            [0, 1 << 1, 0, 0]
+        );
+        assert_eq!(fake::STATE.requests.load(Relaxed), 1);
+        Ok(())
+    }
+
+    #[test]
     fn grace_period_that_ends_during_a_scan() -> Result {
         fake::reset(0x60);
         let vm = vm(Parity::Off)?;
         let old = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
         let new = [fake::msi_route(0, 0xfee0_0000, LEVEL | 0x42)];
-        let new = vm.begin_update(&fake::split_vm(), borrow(&old), &new, Origin::Userspace)?;
+        let new = begin(&vm, &fake::split_vm(), &old, &new)?;
 
         // The last interrupt by the old table may arrive right after the look at the APIC.
         let end = ptr::from_ref(&*vm).expose_provenance();
@@ -341,7 +470,7 @@ mod suite {
                 let vm = vm(Parity::Off)?;
                 let (old, view) = (index(old)?, fake::split_vm());
 
-                let new = vm.begin_update(&view, borrow(&old), new, Origin::Userspace)?;
+                let new = begin(&vm, &view, &old, new)?;
                 assert_eq!(reported(), [1 << 0x21, 0]);
                 vm.end_update();
                 drop(new);
@@ -448,7 +577,7 @@ mod suite {
         // By the time of the update, 32-bit destinations are on.
         fake::STATE.apic_id.store(2, Relaxed);
         view.x2apic_format = 1;
-        vm.begin_update(&view, borrow(&to_256), &to_1, Origin::Userspace)?;
+        begin(&vm, &view, &to_256, &to_1)?;
         vm.end_update();
         assert_eq!(fake::STATE.requests.load(Relaxed), 2);
         Ok(())
@@ -460,12 +589,7 @@ mod suite {
             fake::reset(0x60);
             fake::STATE.vp_index.store(7, Relaxed);
             let vm = vm(parity)?;
-            vm.begin_update(
-                &fake::split_vm(),
-                None,
-                &[fake::sint_route(9, 7, 2)],
-                Origin::Userspace,
-            )?;
+            begin(&vm, &fake::split_vm(), &None, &[fake::sint_route(9, 7, 2)])?;
             vm.end_update();
 
             // Nothing is known of it yet.

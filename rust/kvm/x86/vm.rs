@@ -31,6 +31,11 @@ use super::{
     vp_index_cache::VpIndexCache, //
 };
 use crate::routing::{
+    publication::{
+        publication,
+        Publication,
+        Succession, //
+    },
     x86::{
         apic::{
             Apic,
@@ -158,33 +163,45 @@ impl Vm {
         self.stats.add(Event::ScanRequest, u64::from(asked));
     }
 
-    /// Makes the index of a routing table that is about to be published in place of that with the
-    /// index `old`, and lets scans cover both of them. Process context. KVM's default routes come with
-    /// the irqchip, without which userspace can set none.
+    /// Decides what becomes of a routing table, in place of that with the index `old`. If it is to be
+    /// published, makes its index and lets scans cover both tables. Process context. KVM's default
+    /// routes come with the irqchip, without which userspace can set none.
     pub(crate) fn begin_update(
         &self,
         view: &bindings::kvm_irqroute_vm_view,
         old: Option<ArcBorrow<'_, Index>>,
         routes: &[bindings::kvm_irq_routing_entry],
         _origin: Origin,
-    ) -> Result<Option<Arc<Index>>> {
+        succession: Succession,
+    ) -> Result<(Publication, Option<Arc<Index>>)> {
         let (pins, api) = (view.reserved_pins(), view.x2apic_api());
+        let mut publication = publication(succession, self.parity);
+
+        // The format may have changed since, and with it whom routes reach.
+        if !old.is_none_or(|old| old.is_for(api.format)) && publication == Publication::Skipped {
+            publication = Publication::Unawaited;
+        }
+        if publication == Publication::Skipped {
+            self.stats.count_publication(publication);
+            return Ok((publication, None));
+        }
         let new = Index::new(old, routes, pins, self.parity, api.format)?;
 
         // With parity, KVM acts on the update.
-        if self.parity == Parity::On {
-            return Ok(new);
+        if self.parity == Parity::Off {
+            if !sints(new.as_deref()).is_empty() {
+                self.vp_index_cache.prepare()?;
+            }
+            self.begin_grace_period(api, publication, old, &new);
         }
-        if !sints(new.as_deref()).is_empty() {
-            self.vp_index_cache.prepare()?;
-        }
-        self.begin_grace_period(api, old, &new);
-        Ok(new)
+        self.stats.count_publication(publication);
+        Ok((publication, new))
     }
 
     fn begin_grace_period(
         &self,
         api: X2ApicApi,
+        publication: Publication,
         old: Option<ArcBorrow<'_, Index>>,
         new: &Option<Arc<Index>>,
     ) {
@@ -196,12 +213,15 @@ impl Vm {
         }
 
         let changes = Changes::between(old_routes, new_routes, api);
-        if changes.is_none() {
+        let is_awaited = publication == Publication::Awaited;
+        if is_awaited && changes.is_none() && !self.grace_period.has_begun() {
             return;
         }
 
+        // Who is not waited for may begin to scan an older table after the update, and has to know
+        // this one. It has all that the older ones have.
         self.grace_period.begin(Tables {
-            old: old.map(Arc::from),
+            old: old.filter(|_| is_awaited).map(Arc::from),
             new: new.clone(),
             changes,
         });
@@ -209,11 +229,9 @@ impl Vm {
         self.request(Urgency::Now, &gained, |_, _| ());
     }
 
-    /// Ends the grace period of the table before the current one: no interrupt is in flight by it
+    /// Ends the grace period of all tables before the current one: no interrupt is in flight by them
     /// any more. Process context.
     pub(crate) fn end_update(&self) {
-        self.stats.count(Event::Update);
-
         let Some(tables) = self.grace_period.close() else {
             return;
         };

@@ -27,6 +27,7 @@ mod routing;
 
 mod list;
 mod property;
+mod publication;
 
 mod arm64;
 mod x86;

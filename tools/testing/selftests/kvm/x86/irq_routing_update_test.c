@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KVM_SET_GSI_ROUTING as a transaction: a table takes effect as a whole and at
- * once, also on vCPUs that run, and a table that is refused changes nothing.
+ * once, also on vCPUs that run, and a table that is refused changes nothing.  That
+ * is so whatever it has in common with the table before.
  */
 #include <pthread.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
+#include "helper.h"
 #include "irqroute.h"
 #include "irqroute_harness.h"
 
@@ -211,6 +213,250 @@ TEST(updates_race_with_irqs)
 	EXPECT_SERVER_EXITS(&server, VECTOR_C, 0);
 	close(eventfd);
 	kvm_vm_free(vm);
+}
+
+/* What the helper says of updates, unless it leaves them to KVM. */
+struct updates {
+	u64 published, unawaited, skipped;
+};
+
+static struct updates updates_read(void)
+{
+	if (!helper_decides())
+		return (struct updates){};
+	return (struct updates){
+		.published = helper_read_counter("updates"),
+		.unawaited = helper_read_counter("updates_unawaited"),
+		.skipped = helper_read_counter("updates_skipped"),
+	};
+}
+
+static void expect_updates(struct updates before, u64 published, u64 unawaited, u64 skipped)
+{
+	struct updates now = updates_read();
+
+	if (!helper_decides())
+		return;
+	TEST_ASSERT_EQ(now.published - before.published, published);
+	TEST_ASSERT_EQ(now.unawaited - before.unawaited, unawaited);
+	TEST_ASSERT_EQ(now.skipped - before.skipped, skipped);
+}
+
+TEST(same_table)
+{
+	const struct kvm_irq_routing_entry routes[] = {
+		msi_route(5, LEVEL_MSI(0, VECTOR_A)),
+		msi_route(NR_PINS, EDGE_MSI(0, VECTOR_B)),
+	};
+	const struct kvm_irq_routing_entry moved[] = { routes[1], routes[0] };
+	const struct kvm_irq_routing_entry twice[] = { routes[0], routes[0] };
+	struct irq_cpu cpu;
+	struct kvm_vm *vm = vm_create_split_with_cpus(&cpu, 1, NR_PINS, guest_xapic);
+	struct updates before = updates_read();
+	int i;
+
+	TEST_ASSERT_EQ(__set_routes(vm, routes, 2, 0), 0);
+	expect_updates(before, 1, 1, 0);
+	for (i = 0; i < 3; i++)
+		TEST_ASSERT_EQ(__set_routes(vm, routes, 2, 0), 0);
+	expect_updates(before, 1, 1, 3);
+
+	/* A table that is no table stays one. */
+	TEST_ASSERT_EQ(__set_routes(vm, twice, 2, 0), EINVAL);
+	TEST_ASSERT_EQ(__set_routes(vm, routes, 2, 1), EINVAL);
+	expect_updates(before, 1, 1, 3);
+
+	/* The same in another order is not looked for, and is right as well. */
+	TEST_ASSERT_EQ(__set_routes(vm, moved, 2, 0), 0);
+	expect_updates(before, 2, 1, 3);
+	TEST_ASSERT_EQ(__set_routes(vm, moved, 2, 0), 0);
+	expect_updates(before, 2, 1, 4);
+	TEST_ASSERT_EQ(__set_routes(vm, moved, 1, 0), 0);
+	expect_updates(before, 3, 1, 4);
+	TEST_ASSERT_EQ(__set_routes(vm, moved, 2, 0), 0);
+	expect_updates(before, 4, 2, 4);
+
+	raise_gsi(vm, 5);
+	raise_gsi(vm, NR_PINS);
+	EXPECT_TAKE(&cpu, VECTORS(VECTOR_B, VECTOR_A), VECTORS(VECTOR_A));
+	kvm_vm_free(vm);
+}
+
+/* Anything that differs in a route makes another table. */
+TEST(almost_the_same_table)
+{
+	const struct kvm_irq_routing_entry routes[] = {
+		msi_route(5, LEVEL_MSI(0, VECTOR_A)),
+		msi_route(5, EDGE_MSI(0, VECTOR_A)),
+		msi_route(5, EDGE_MSI(0, VECTOR_B)),
+		msi_route(5, EDGE_MSI(1, VECTOR_B)),
+		msi_route(6, EDGE_MSI(1, VECTOR_B)),
+		sint_route(6, 0, 2),
+		sint_route(6, 0, 3),
+		sint_route(6, 1, 3),
+		sint_route(7, 1, 3),
+	};
+	struct kvm_vm *vm = vm_create_split(2, NR_PINS);
+	struct updates before;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(routes); i++) {
+		before = updates_read();
+		TEST_ASSERT_EQ(__set_routes(vm, &routes[i], 1, 0), 0);
+		expect_updates(before, 1, !i, 0);
+		TEST_ASSERT_EQ(__set_routes(vm, &routes[i], 1, 0), 0);
+		expect_updates(before, 1, !i, 1);
+	}
+	kvm_vm_free(vm);
+}
+
+/* Routes are added one by one, each with its first IRQ, on a vCPU that runs. */
+static void add_routes(struct kvm_vm *vm, struct server *server, bool from_the_end)
+{
+	struct kvm_irq_routing_entry routes[2 * NR_PINS];
+	const u32 nr_routes = ARRAY_SIZE(routes);
+	struct updates before = updates_read();
+	u64 exits[256] = {};
+	u32 nr, gsi, i;
+	u8 vector;
+
+	memcpy(exits, server->eoi_exits, sizeof(exits));
+	for (nr = 1; nr <= nr_routes; nr++) {
+		for (i = 0; i < nr; i++) {
+			gsi = from_the_end ? nr_routes - nr + i : i;
+			routes[i] = msi_route(gsi, gsi < NR_PINS ? LEVEL_MSI(0, VECTOR_A + gsi) :
+								   EDGE_MSI(0, VECTOR_A + gsi));
+		}
+		TEST_ASSERT_EQ(__set_routes(vm, routes, nr, 0), 0);
+
+		gsi = from_the_end ? nr_routes - nr : nr - 1;
+		vector = VECTOR_A + gsi;
+		TEST_ASSERT_EQ(irq_line_status(vm, gsi, 1), 1);
+		server_sent(server);
+		EXPECT_SERVER_EXITS(server, vector, exits[vector] + (gsi < NR_PINS));
+
+		/* And those from before are still there. */
+		gsi = routes[nr / 2].gsi;
+		vector = VECTOR_A + gsi;
+		exits[vector] = READ_ONCE(server->eoi_exits[vector]);
+		TEST_ASSERT_EQ(irq_line_status(vm, gsi, 1), 1);
+		server_sent(server);
+		EXPECT_SERVER_EXITS(server, vector, exits[vector] + (gsi < NR_PINS));
+	}
+	expect_updates(before, nr_routes, nr_routes, 0);
+
+	SET_ROUTES(vm);
+	expect_updates(before, nr_routes + 1, nr_routes, 0);
+	for (gsi = 0; gsi < nr_routes; gsi++)
+		TEST_ASSERT_EQ(irq_line_status(vm, gsi, 1), -1);
+}
+
+TEST(added_routes_on_a_vcpu_that_runs)
+{
+	struct kvm_vm *vm = vm_create_split(1, NR_PINS);
+	struct server server;
+
+	server_start(&server, vm, 0, guest_serve_spinning);
+	add_routes(vm, &server, false);
+	add_routes(vm, &server, true);
+	server_stop(&server);
+	kvm_vm_free(vm);
+}
+
+/* A thread that raises a GSI for as long as it may. */
+struct raiser {
+	struct kvm_vm *vm;
+	pthread_t thread;
+	u32 gsi;
+	u64 nr_delivered;
+	bool stop;
+};
+
+static void *raiser_thread(void *arg)
+{
+	struct raiser *raiser = arg;
+
+	while (!READ_ONCE(raiser->stop))
+		if (irq_line_status(raiser->vm, raiser->gsi, 1) > 0)
+			WRITE_ONCE(raiser->nr_delivered, raiser->nr_delivered + 1);
+	return NULL;
+}
+
+/* When an update has returned, no IRQ comes by a route that it has removed. */
+TEST(removed_route_is_silent)
+{
+	const struct kvm_irq_routing_entry routes[] = {
+		msi_route(5, EDGE_MSI(0, VECTOR_A)),
+		msi_route(6, LEVEL_MSI(0, VECTOR_B)),
+		msi_route(NR_PINS, EDGE_MSI(0, VECTOR_C)),
+	};
+	struct irq_cpu cpu;
+	struct kvm_vm *vm = vm_create_split_with_cpus(&cpu, 1, NR_PINS, guest_xapic);
+	struct raiser raiser = { .vm = vm, .gsi = 5 };
+	u64 nr_delivered;
+	int i, nr;
+
+	TEST_ASSERT_EQ(pthread_create(&raiser.thread, NULL, raiser_thread, &raiser), 0);
+	for (i = 0; i < NR_UPDATES; i++) {
+		/* It comes back with a table that nobody waits for, or after one. */
+		for (nr = 1; nr <= 1 + i % 3; nr++)
+			TEST_ASSERT_EQ(__set_routes(vm, routes, nr, 0), 0);
+		nr_delivered = READ_ONCE(raiser.nr_delivered);
+		while (READ_ONCE(raiser.nr_delivered) == nr_delivered) {
+			irq_cpu_call(&cpu, guest_take, 0, 0);
+			sched_yield();
+		}
+
+		TEST_ASSERT_EQ(__set_routes(vm, routes + 1, i % 3, 0), 0);
+		irq_cpu_call(&cpu, guest_take, 0, 0);
+		sched_yield();
+		EXPECT_IDLE(&cpu);
+	}
+	WRITE_ONCE(raiser.stop, true);
+	TEST_ASSERT_EQ(pthread_join(raiser.thread, NULL), 0);
+	kvm_vm_free(vm);
+}
+
+static long vmalloc_used_kb(void)
+{
+	char line[128];
+	long kb = -1;
+	FILE *file;
+
+	file = fopen("/proc/meminfo", "r");
+	TEST_ASSERT(file, "Cannot read the memory in use");
+	while (kb < 0 && fgets(line, sizeof(line), file))
+		sscanf(line, "VmallocUsed: %ld", &kb);
+	fclose(file);
+	return kb;
+}
+
+/* Tables that nobody waits for are not kept for long: together these take more than 80 MB. */
+TEST(many_additions)
+{
+	const u32 first = 800, last = 1600;
+	struct kvm_irq_routing_entry *routes = calloc(last, sizeof(*routes));
+	struct irq_cpu cpu;
+	struct kvm_vm *vm = vm_create_split_with_cpus(&cpu, 1, NR_PINS, guest_xapic);
+	struct updates before = updates_read();
+	long before_kb, max_kb = 0;
+	u32 nr;
+
+	TEST_ASSERT(routes, "Insufficient memory");
+	for (nr = 0; nr < last; nr++)
+		routes[nr] = msi_route(nr, EDGE_MSI(0, VECTOR_A));
+	before_kb = vmalloc_used_kb();
+	for (nr = first; nr <= last; nr++) {
+		TEST_ASSERT_EQ(__set_routes(vm, routes, nr, 0), 0);
+		max_kb = max(max_kb, vmalloc_used_kb() - before_kb);
+	}
+	ksft_print_msg("at most %ld kB in use\n", max_kb);
+	TEST_ASSERT(max_kb < 2048, "%ld kB in use", max_kb);
+	expect_updates(before, last - first + 1, last - first + 1, 0);
+
+	TEST_ASSERT_EQ(irq_line_status(vm, last - 1, 1), 1);
+	kvm_vm_free(vm);
+	free(routes);
 }
 
 TEST(no_routes_at_first)
