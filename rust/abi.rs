@@ -25,10 +25,7 @@ use crate::{
         }, //
     },
     routing::{
-        publication::{
-            Publication,
-            Succession, //
-        },
+        publication::Succession,
         Origin, //
     }, //
 };
@@ -63,6 +60,7 @@ pub(crate) static kvm_irqroute_hooks: kvm_irqroute_hooks = kvm_irqroute_hooks {
     begin_update: Some(begin_update),
     end_update: Some(end_update),
     put_index: Some(put_index),
+    skip_update: Some(skip_update),
     #[cfg(CONFIG_X86)]
     scan: Some(x86::scan),
     #[cfg(CONFIG_X86)]
@@ -212,37 +210,48 @@ fn origin_of(flags: u32) -> Origin {
 
 /// Reads how the routes of a table compare with those of the current one.
 fn succession_of(flags: u32) -> Succession {
-    match (
-        flags & KVM_IRQROUTE_KEEPS != 0,
-        flags & KVM_IRQROUTE_ADDS != 0,
-    ) {
-        (true, false) => Succession::Same,
-        (true, true) => Succession::Adds,
-        (false, _) => Succession::Changes,
+    if flags & KVM_IRQROUTE_ADDS != 0 {
+        Succession::Adds
+    } else {
+        Succession::Changes
     }
 }
 
-/// What [`begin_update`] returns.
-fn code_of(publication: Publication) -> c_int {
-    match publication {
-        Publication::Skipped => KVM_IRQROUTE_SKIP as c_int,
-        Publication::Unawaited => KVM_IRQROUTE_NO_WAIT as c_int,
-        Publication::Awaited => 0,
-    }
+/// Tells whether a table with the `nr` routes of the current one, in the same order, need not be
+/// published.
+///
+/// Context: process, may sleep. Locks: `update_lock` of the VM. Lifetime: `view` is read during the
+/// call only.
+///
+/// # Safety
+///
+/// `vm` must be bound, and `view` valid for reads.
+unsafe extern "C" fn skip_update(
+    vm: *mut kvm_irqroute_vm,
+    view: *const kvm_irqroute_vm_view,
+    nr: u32,
+    flags: u32,
+) -> bool {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+    // SAFETY: `view` is valid for the call. It is on the stack of the caller, who waits, so that no
+    // one writes it.
+    let view = unsafe { &*view };
+
+    vm.skip_update(view, nr as usize, origin_of(flags))
 }
 
-/// Decides what becomes of a valid routing table. If it is to be published, makes its index, and lets
-/// scans cover both that and the current one.
+/// Makes the index of a routing table that is valid and about to be published, and lets scans cover
+/// both that and the current one.
 ///
 /// Context: process, may sleep. Locks: `update_lock` of the VM, held until KVM is done with the update.
 /// Lifetime: `view`, `routes` and `old`, the index of the current table, are read during the call
 /// only. On success `*index`, which may be null if there is nothing to keep or `old` once more, is to
 /// be put once no reader of its table is left.
 ///
-/// Returns 0 if KVM is to wait for readers of older tables and to call [`end_update`] then,
-/// `KVM_IRQROUTE_NO_WAIT` if it need not do so yet, `KVM_IRQROUTE_SKIP` if it need not even publish the
-/// table, which has no index then; or `-ENOMEM` or `-EEXIST` (for KVM's default routes, if userspace
-/// has set others), in which cases nothing has changed.
+/// Returns 0 if KVM is to wait for readers of older tables and to call [`end_update`] then, or
+/// `KVM_IRQROUTE_NO_WAIT` if it need not do so yet; or `-ENOMEM` or `-EEXIST` (for KVM's default
+/// routes, if userspace has set others), in which cases nothing has changed.
 ///
 /// # Safety
 ///
@@ -273,13 +282,17 @@ unsafe extern "C" fn begin_update(
     };
 
     match vm.begin_update(view, old, routes, origin_of(flags), succession_of(flags)) {
-        Ok((publication, new)) => {
+        Ok((is_awaited, new)) => {
             let raw = new.map_or(ptr::null(), Arc::into_raw).cast_mut();
 
             // SAFETY: `index` is valid for writes. It is part of a table that only the caller knows
             // so far.
             unsafe { index.write(raw.cast()) };
-            code_of(publication)
+            if is_awaited {
+                0
+            } else {
+                KVM_IRQROUTE_NO_WAIT as c_int
+            }
         }
         Err(error) => error.to_errno(),
     }

@@ -3,7 +3,6 @@
 //! The counters of a VM.
 
 pub(crate) use super::arch::event::Event;
-use crate::routing::publication::Publication;
 use kernel::{
     prelude::*,
     sync::atomic::{
@@ -45,15 +44,10 @@ impl Counters {
             .map_or(0, |counter| counter.fetch_add(more, Relaxed))
     }
 
-    /// Counts what becomes of a routing table.
-    pub(crate) fn count_publication(&self, publication: Publication) {
-        if publication == Publication::Skipped {
-            self.count(Event::UpdateSkipped);
-            return;
-        }
-
+    /// Counts a routing table that is published.
+    pub(crate) fn count_update(&self, is_awaited: bool) {
         self.count(Event::Update);
-        if publication == Publication::Unawaited {
+        if !is_awaited {
             self.count(Event::UpdateUnawaited);
         }
     }

@@ -37,9 +37,7 @@ pub(crate) mod raw {
         KVM_IRQROUTE_ABI,
         KVM_IRQROUTE_ADDS,
         KVM_IRQROUTE_DEFAULT,
-        KVM_IRQROUTE_KEEPS,
-        KVM_IRQROUTE_NO_WAIT,
-        KVM_IRQROUTE_SKIP, //
+        KVM_IRQROUTE_NO_WAIT, //
     };
 
     #[cfg(CONFIG_ARM64)]

@@ -1,41 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What it takes to put a routing table in the place of the current one.
+//!
+//! KVM's C publishes each table, and waits for all who may still read an older one.
 
 use super::Parity;
 
 /// How the routes of a new table compare with those of the current one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Succession {
-    /// They are the same.
-    Same,
     /// The new table has all of them, and others as well.
     Adds,
     /// Some are gone, changed, or in another order.
     Changes,
 }
 
-/// What becomes of a new table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Publication {
-    /// It is not published: the current one does as well.
-    Skipped,
-    /// It is published, and those who still read an older one are left alone.
-    Unawaited,
-    /// It is published, and those who read an older one are waited for.
-    Awaited,
+/// Tells whether a table with the routes of the current one is not published.
+pub(crate) fn is_skipped(parity: Parity) -> bool {
+    parity == Parity::Off
 }
 
-/// Decides what becomes of a new table.
+/// Tells whether those who read older tables are waited for.
 ///
-/// Once the ioctl has returned, no interrupt must go by a route that the new table does not have (KVM
-/// API, KVM_SET_GSI_ROUTING). If it has all routes of the older ones, none can.
-///
-/// KVM's C waits each time.
-pub(crate) fn publication(succession: Succession, parity: Parity) -> Publication {
-    match (parity, succession) {
-        (Parity::Off, Succession::Same) => Publication::Skipped,
-        (Parity::Off, Succession::Adds) => Publication::Unawaited,
-        (Parity::Off, Succession::Changes) | (Parity::On, _) => Publication::Awaited,
-    }
+/// Once KVM_SET_GSI_ROUTING has returned, no interrupt must go by a route that the new table does not
+/// have. If it has all routes of the older ones, none can. KVM does not take an added route of a pin
+/// for one: who ends an interrupt by an older table would not tell its GSI.
+pub(crate) fn is_awaited(succession: Succession, parity: Parity) -> bool {
+    parity == Parity::On || succession == Succession::Changes
 }

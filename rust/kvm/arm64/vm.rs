@@ -42,8 +42,8 @@ use crate::routing::{
         }, //
     },
     publication::{
-        publication,
-        Publication,
+        is_awaited,
+        is_skipped,
         Succession, //
     },
     Origin,
@@ -159,9 +159,33 @@ impl Vm {
         &self.host
     }
 
-    /// Decides what becomes of a routing table, in the place of the one with the index `old`, and makes
-    /// its index if it is to be published. Process context. Returns `EEXIST` if the table is not to take
-    /// the place of the current one.
+    /// Notes whether the current table is one of userspace.
+    fn note_origin(&self, origin: Origin, nr: usize) {
+        if origin == Origin::Userspace {
+            self.userspace_has_set.store(nr != 0, Relaxed);
+        }
+    }
+
+    /// Tells whether a table with the `nr` routes of the current one need not be published. Process
+    /// context.
+    pub(crate) fn skip_update(
+        &self,
+        _view: &bindings::kvm_irqroute_vm_view,
+        nr: usize,
+        origin: Origin,
+    ) -> bool {
+        let skipped = is_skipped(self.parity);
+
+        if skipped {
+            self.note_origin(origin, nr);
+            self.stats.count(Event::UpdateSkipped);
+        }
+        skipped
+    }
+
+    /// Makes the index of a routing table that is about to be published, in the place of the one with the
+    /// index `old`. Process context. Tells whether readers of older tables are to be waited for. Returns
+    /// `EEXIST` if the table is not to take the place of the current one.
     pub(crate) fn begin_update(
         &self,
         _view: &bindings::kvm_irqroute_vm_view,
@@ -169,22 +193,16 @@ impl Vm {
         routes: &[bindings::kvm_irq_routing_entry],
         origin: Origin,
         succession: Succession,
-    ) -> Result<(Publication, Option<Arc<Index>>)> {
+    ) -> Result<(bool, Option<Arc<Index>>)> {
         if !table::is_taken(origin, self.userspace_has_set.load(Relaxed), self.parity) {
             return Err(EEXIST);
         }
+        let index = Index::new(old, routes)?;
+        let is_awaited = is_awaited(succession, self.parity);
 
-        let publication = publication(succession, self.parity);
-        let index = match publication {
-            Publication::Skipped => None,
-            Publication::Unawaited | Publication::Awaited => Index::new(old, routes)?,
-        };
-
-        self.stats.count_publication(publication);
-        if origin == Origin::Userspace {
-            self.userspace_has_set.store(!routes.is_empty(), Relaxed);
-        }
-        Ok((publication, index))
+        self.note_origin(origin, routes.len());
+        self.stats.count_update(is_awaited);
+        Ok((is_awaited, index))
     }
 
     /// Ends an update: no one uses a table before the current one any more. Process context.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The grace period of a routing table, during which scans cover two tables.
+//! The grace period of a routing table, during which scans cover two tables, or a new one whatever
+//! table they come with.
 
 use super::index::Index;
 use crate::routing::x86::update::Changes;

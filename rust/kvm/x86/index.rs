@@ -106,17 +106,12 @@ impl Index {
         )?))
     }
 
-    /// Tells whether this index does for a VM that decodes MSIs in `format`.
-    pub(crate) fn is_for(&self, format: MsiFormat) -> bool {
-        self.level_routes.dest_map(format).is_some()
-    }
-
     /// Tells whether this is the index of a table of which `kept` is kept.
     fn is_of(&self, mut kept: impl Iterator<Item = Kept>, format: MsiFormat) -> bool {
         let mut msis = self.level_routes.msis().iter();
         let mut nr_sints = 0usize;
 
-        self.is_for(format)
+        self.level_routes.dest_map(format).is_some()
             && kept.all(|route| match route {
                 Kept::Level(msi) => msis.next() == Some(&msi),
                 // No two are the same, as a table routes a GSI to one SINT only.
@@ -127,6 +122,13 @@ impl Index {
             })
             && msis.next().is_none()
             && nr_sints == self.sints.len()
+    }
+
+    /// Returns how many bytes it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            .wrapping_add(self.level_routes.bytes())
+            .wrapping_add(size_of_val(self.sints()))
     }
 
     /// Returns the level routes of the reserved pins.

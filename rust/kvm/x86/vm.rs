@@ -32,8 +32,8 @@ use super::{
 };
 use crate::routing::{
     publication::{
-        publication,
-        Publication,
+        is_awaited,
+        is_skipped,
         Succession, //
     },
     x86::{
@@ -70,10 +70,17 @@ use core::ptr;
 use kernel::{
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         ArcBorrow, //
     }, //
 };
+
+/// What indexes that have been replaced may occupy, about, until readers are waited for.
+const MAX_RETIRED_BYTES: usize = 1 << 20;
 
 /// A bound VM, from KVM_CREATE_VM until it is destroyed.
 #[pin_data]
@@ -82,6 +89,11 @@ pub(crate) struct Vm {
     parity: Parity,
     stats: Stats,
     vp_index_cache: VpIndexCache,
+    /// The format of the VM's MSIs when the current table was set. Written by updates, of which there is
+    /// one at a time.
+    x2apic_format: Atomic<u32>,
+    /// What the indexes occupy that have been replaced since readers were waited for. Written as above.
+    retired_bytes: Atomic<usize>,
     #[pin]
     grace_period: GracePeriod,
 }
@@ -113,6 +125,8 @@ impl Vm {
             parity,
             stats,
             vp_index_cache: VpIndexCache::new(),
+            x2apic_format: Atomic::new(0),
+            retired_bytes: Atomic::new(0),
             grace_period <- GracePeriod::new(),
         })
     }
@@ -163,9 +177,27 @@ impl Vm {
         self.stats.add(Event::ScanRequest, u64::from(asked));
     }
 
-    /// Decides what becomes of a routing table, in place of that with the index `old`. If it is to be
-    /// published, makes its index and lets scans cover both tables. Process context. KVM's default
-    /// routes come with the irqchip, without which userspace can set none.
+    /// Tells whether a table with the routes of the current one need not be published. Process context.
+    pub(crate) fn skip_update(
+        &self,
+        view: &bindings::kvm_irqroute_vm_view,
+        _nr: usize,
+        _origin: Origin,
+    ) -> bool {
+        // In another format the routes may not be valid, or lead elsewhere.
+        let skipped = is_skipped(self.parity)
+            && self.x2apic_format.load(Relaxed) == view.x2apic_format.into();
+
+        if skipped {
+            self.stats.count(Event::UpdateSkipped);
+        }
+        skipped
+    }
+
+    /// Makes the index of a routing table that is about to be published in place of that with the
+    /// index `old`, and lets scans cover both of them. Process context. Tells whether readers of older
+    /// tables are to be waited for. KVM's default routes come with the irqchip, without which userspace
+    /// can set none.
     pub(crate) fn begin_update(
         &self,
         view: &bindings::kvm_irqroute_vm_view,
@@ -173,35 +205,42 @@ impl Vm {
         routes: &[bindings::kvm_irq_routing_entry],
         _origin: Origin,
         succession: Succession,
-    ) -> Result<(Publication, Option<Arc<Index>>)> {
+    ) -> Result<(bool, Option<Arc<Index>>)> {
         let (pins, api) = (view.reserved_pins(), view.x2apic_api());
-        let mut publication = publication(succession, self.parity);
-
-        // The format may have changed since, and with it whom routes reach.
-        if !old.is_none_or(|old| old.is_for(api.format)) && publication == Publication::Skipped {
-            publication = Publication::Unawaited;
-        }
-        if publication == Publication::Skipped {
-            self.stats.count_publication(publication);
-            return Ok((publication, None));
-        }
         let new = Index::new(old, routes, pins, self.parity, api.format)?;
+
+        let mut is_awaited = is_awaited(succession, self.parity);
+        let retired = self.retired_with(old.as_deref(), new.as_deref());
+        is_awaited |= retired > MAX_RETIRED_BYTES;
+        self.retired_bytes
+            .store(if is_awaited { 0 } else { retired }, Relaxed);
 
         // With parity, KVM acts on the update.
         if self.parity == Parity::Off {
             if !sints(new.as_deref()).is_empty() {
                 self.vp_index_cache.prepare()?;
             }
-            self.begin_grace_period(api, publication, old, &new);
+            self.begin_grace_period(api, is_awaited, old, &new);
         }
-        self.stats.count_publication(publication);
-        Ok((publication, new))
+        self.x2apic_format.store(view.x2apic_format.into(), Relaxed);
+        self.stats.count_update(is_awaited);
+        Ok((is_awaited, new))
+    }
+
+    /// Returns what the indexes occupy that have been replaced, once `new` replaces `old`.
+    fn retired_with(&self, old: Option<&Index>, new: Option<&Index>) -> usize {
+        let so_far = self.retired_bytes.load(Relaxed);
+
+        if old.map(ptr::from_ref) == new.map(ptr::from_ref) {
+            return so_far;
+        }
+        so_far.saturating_add(old.map_or(0, Index::bytes))
     }
 
     fn begin_grace_period(
         &self,
         api: X2ApicApi,
-        publication: Publication,
+        is_awaited: bool,
         old: Option<ArcBorrow<'_, Index>>,
         new: &Option<Arc<Index>>,
     ) {
@@ -213,8 +252,7 @@ impl Vm {
         }
 
         let changes = Changes::between(old_routes, new_routes, api);
-        let is_awaited = publication == Publication::Awaited;
-        if is_awaited && changes.is_none() && !self.grace_period.has_begun() {
+        if changes.is_none() && !self.grace_period.has_begun() {
             return;
         }
 

@@ -52,6 +52,11 @@ impl<S: List<Slot>> DestMap<S> {
         }
     }
 
+    /// Returns how many bytes the slots take.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.slots)
+    }
+
     /// Doubles the number of slots. Returns [`NoMemory`], and leaves the keys as they are then, if
     /// there is none.
     fn grow(&mut self) -> Result<(), NoMemory> {

@@ -67,6 +67,11 @@ impl<M: List<Msi>, S: List<Slot>> LevelRoutes<M, S> {
         self.vectors
     }
 
+    /// Returns how many bytes it takes apart from itself, about.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(self.msis()).wrapping_add(self.dest_map.bytes())
+    }
+
     /// Tells whether there are no routes.
     pub(crate) fn is_empty(&self) -> bool {
         self.msis.is_empty()

@@ -351,6 +351,42 @@ static void add_routes(struct kvm_vm *vm, struct server *server, bool from_the_e
 		TEST_ASSERT_EQ(irq_line_status(vm, gsi, 1), -1);
 }
 
+/* Pins may share a line: who lowers it by the old table has to be waited for. */
+TEST(added_pins)
+{
+	const struct kvm_irq_routing_entry routes[] = {
+		irqchip_route(5, KVM_IRQCHIP_IOAPIC, 5),
+		irqchip_route(6, KVM_IRQCHIP_IOAPIC, 5),
+		msi_route(NR_PINS, EDGE_MSI(0, VECTOR_A)),
+	};
+	struct kvm_vm *vm = vm_create(1);
+	struct updates before = updates_read();
+	u32 nr;
+
+	for (nr = 1; nr <= 2; nr++)
+		TEST_ASSERT_EQ(__set_routes(vm, routes, nr, 0), 0);
+	expect_updates(before, 2, 0, 0);
+	TEST_ASSERT_EQ(__set_routes(vm, routes, 2, 0), 0);
+	expect_updates(before, 2, 0, 1);
+	TEST_ASSERT_EQ(__set_routes(vm, routes, 3, 0), 0);
+	expect_updates(before, 3, 1, 1);
+	kvm_vm_free(vm);
+}
+
+/* A table that was right when it was set need not be so any more. */
+TEST(same_table_in_another_format)
+{
+	struct kvm_irq_routing_entry route = msi_route(NR_PINS, EDGE_MSI(0, VECTOR_A));
+	struct kvm_vm *vm = vm_create_split(1, NR_PINS);
+
+	route.u.msi.address_hi = 1;
+	TEST_ASSERT_EQ(__set_routes(vm, &route, 1, 0), 0);
+	TEST_ASSERT_EQ(__set_routes(vm, &route, 1, 0), 0);
+	vm_enable_cap(vm, KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS);
+	TEST_ASSERT_EQ(__set_routes(vm, &route, 1, 0), EINVAL);
+	kvm_vm_free(vm);
+}
+
 TEST(added_routes_on_a_vcpu_that_runs)
 {
 	struct kvm_vm *vm = vm_create_split(1, NR_PINS);
