@@ -2,13 +2,14 @@
 /*
  * What an update of edge routes costs those who have nothing to do with it: kicks
  * and exits of vCPUs that are in the guest, and the time that the update waits for them.
- * Or, if told so, what an update of a level route costs that goes to all of them.
+ * Or, if told so, what an update of a level route costs that goes to all of them, or one
+ * that adds an edge route.
  *
  * Two vCPUs, or as many as told, stay in their guest, and another CPU updates.  vCPUs
  * exit for ticks of the host too, so what they do while nothing is updated is counted
  * next to what they do during updates.
  *
- * usage: irq_routing_latency [VCPUS [edge | level-broadcast [TURNS]]]
+ * usage: irq_routing_latency [VCPUS [edge | level-broadcast | added [TURNS]]]
  */
 #include <pthread.h>
 #include <time.h>
@@ -25,7 +26,7 @@
 #define NR_UPDATES		100	/* in a turn */
 
 static u32 nr_vcpus = 2, nr_turns = MAX_TURNS;
-static bool is_broadcast;
+static bool is_broadcast, is_addition;
 
 static bool guest_stop;
 static bool guest_runs[MAX_VCPUS];
@@ -164,9 +165,11 @@ static void take_turn(struct crowd *crowd, struct kvm_irq_routing *tables[2], u6
 
 	kick_trace_start();
 	for (i = 0; i < NR_UPDATES; i++) {
+		if (is_addition)
+			table_set(crowd->vm, tables[0]);
 		before = exits(crowd);
 		start = now();
-		table_set(crowd->vm, tables[i % 2]);
+		table_set(crowd->vm, tables[is_addition || i % 2]);
 		latencies[i] = now() - start;
 		crowd->exits_updating += exits(crowd) - before;
 
@@ -199,6 +202,7 @@ int main(int argc, char *argv[])
 	if (argc > 1)
 		nr_vcpus = atoi_positive("number of vCPUs", argv[1]);
 	is_broadcast = argc > 2 && !strcmp(argv[2], "level-broadcast");
+	is_addition = argc > 2 && !strcmp(argv[2], "added");
 	if (argc > 3)
 		nr_turns = atoi_positive("number of turns", argv[3]);
 	TEST_ASSERT(nr_vcpus <= MAX_VCPUS && nr_turns <= MAX_TURNS,
@@ -217,7 +221,7 @@ int main(int argc, char *argv[])
 
 		tables[i] = table_new(NR_ROUTES);
 		for (gsi = 0; gsi < NR_ROUTES; gsi++) {
-			bool changes = is_broadcast ? gsi == 0 : gsi >= NR_PINS;
+			bool changes = is_broadcast ? gsi == 0 : !is_addition && gsi >= NR_PINS;
 
 			tables[i]->entries[gsi] = msi_route(gsi, (struct msi){
 				.dest = is_broadcast && gsi == 0 ? XAPIC_BROADCAST : 0,
@@ -226,6 +230,8 @@ int main(int argc, char *argv[])
 			});
 		}
 	}
+	if (is_addition)
+		tables[0]->nr--;
 	for (side = first_side; side <= last_side; side++) {
 		crowds[side] = CREATE_ON(side, crowd_new());
 		table_set(crowds[side]->vm, tables[1]);
