@@ -267,7 +267,6 @@ X86_TARGETS = [
 # Why figures of arm64 are.
 INDEX = "KVM's C makes the table, for C and Rust alike, and the module its index"
 CALLS = "KVM calls the module, which counts, and has KVM deliver"
-TWO_DECISIONS = "KVM asks the module twice, and each time looks for the doorbell itself"
 KICKS = "KVM counts the SPIs in flight right, and so kicks vCPUs for the first of them"
 
 ARM64_TARGETS = [
@@ -280,14 +279,13 @@ ARM64_TARGETS = [
         f"an update of {MAX_ROUTES} routes costs at most a fifth of C without the patches",
         at_most_share("unpatched", 1 / 5, ("update", {"routes": MAX_ROUTES})),
         known=misses(
-            SET_UP, "update", routes=[MAX_ROUTES], pins=[24], changed=("none", "msi", "pin", "all")
+            SET_UP, "update", routes=[MAX_ROUTES], pins=[24], changed=("msi", "pin", "all")
         ),
     ),
     Target(
         "injection by an irqfd costs at most 2 % more than in C",
         at_most_share("c", 1.02, ("irqfd", {})),
-        known=misses(CALLS, "irqfd", route=("spi", "spi-resample"))
-        | misses(TWO_DECISIONS, "irqfd", route=["msi-uncached"]),
+        known=misses(CALLS, "irqfd", route=["spi-resample"]),
     ),
     Target(
         f"C with the patches costs at most {WHOSE_VM} instructions more than C without",
