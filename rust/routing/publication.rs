@@ -23,8 +23,8 @@ pub(crate) fn is_skipped(parity: Parity) -> bool {
 /// Tells whether those who read older tables are waited for.
 ///
 /// Once KVM_SET_GSI_ROUTING has returned, no interrupt must go by a route that the new table does not
-/// have. If it has all routes of the older ones, none can. KVM does not take an added route of a pin
-/// for one: who ends an interrupt by an older table would not tell its GSI.
+/// have. If it has all routes of the older ones, none can. KVM leaves out tables with more irqchip
+/// routes: who ends an interrupt by an older table would not tell their GSIs.
 pub(crate) fn is_awaited(succession: Succession, parity: Parity) -> bool {
     parity == Parity::On || succession == Succession::Changes
 }
