@@ -369,6 +369,34 @@ mod suite {
     }
 
     #[test]
+    fn update_that_adds_to_a_large_index() -> Result {
+        fake::reset(0x60);
+        let vm = vm(Parity::Off)?;
+        let mut view = fake::split_vm();
+        let mut routes = KVec::with_capacity(256, GFP_KERNEL)?;
+        let (mut index, mut waits) = (None, 0u32);
+
+        view.nr_reserved_pins = 256;
+        for pin in 0..256u32 {
+            let address = 0xfee0_0000 | u64::from(pin) << 12;
+            let (origin, succession) = (Origin::Userspace, Succession::Adds);
+
+            routes.push_within_capacity(fake::msi_route(pin, address, LEVEL | 0x41))?;
+            let (is_awaited, new) =
+                vm.begin_update(&view, borrow(&index), &routes, origin, succession)?;
+            if is_awaited {
+                vm.end_update();
+                waits = waits.wrapping_add(1);
+            }
+            // The first hundred together take less than 1 MiB, and all of them more than two.
+            assert!(pin >= 100 || waits == 0);
+            index = new;
+        }
+        assert!(waits == 2 || waits == 3);
+        Ok(())
+    }
+
+    #[test]
     fn update_that_waits_for_others() -> Result {
         fake::reset(0x60);
         let vm = vm(Parity::Off)?;
