@@ -21,7 +21,7 @@ const struct text text = {
 	.legend =
 "guest got: vCPU and INTID of each interrupt that the guest handled\n"
 "VMM heard: resamplefd = KVM signalled that of the GSI: the guest has ended the interrupt;\n"
-"           no_its and the like = the helper dropped it, and counted why: dead_no_its",
+"           no_its and the like = it was dropped, and the helper counted why: dead_no_its",
 	.defects = {
 		{ "A6", "default routes, GSI n to pin n, replace those set before the vgic is" },
 		{ "A7", "the end of an irqfd's interrupt lowers a line that KVM_IRQ_LINE holds" },
