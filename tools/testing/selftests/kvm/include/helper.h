@@ -65,4 +65,21 @@ static inline u64 helper_read_counter(const char *name)
 	return value;
 }
 
+/* A number from a file of /proc or /sys, or -1 if there is no such file. */
+static inline long read_number(const char *path, const char *format)
+{
+	char line[256];
+	FILE *file = fopen(path, "r");
+	long number = -1;
+
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, format, &number) == 1)
+			break;
+	}
+	fclose(file);
+	return number;
+}
+
 #endif /* SELFTEST_KVM_HELPER_H */

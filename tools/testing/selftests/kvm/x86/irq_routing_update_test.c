@@ -458,15 +458,9 @@ TEST(removed_route_is_silent)
 
 static long vmalloc_used_kb(void)
 {
-	char line[128];
-	long kb = -1;
-	FILE *file;
+	long kb = read_number("/proc/meminfo", "VmallocUsed: %ld");
 
-	file = fopen("/proc/meminfo", "r");
-	TEST_ASSERT(file, "Cannot read the memory in use");
-	while (kb < 0 && fgets(line, sizeof(line), file))
-		sscanf(line, "VmallocUsed: %ld", &kb);
-	fclose(file);
+	TEST_ASSERT(kb >= 0, "Cannot read the memory in use");
 	return kb;
 }
 

@@ -7,6 +7,7 @@
 #include <dirent.h>
 
 #include "fault.h"
+#include "helper.h"
 #include "irqroute_harness.h"
 #include "synic.h"
 
@@ -217,23 +218,6 @@ TEST(acks_after_failed_update)
 	resample_irqfd_free(&other_irqfd);
 	free(routing);
 	kvm_vm_free(vm);
-}
-
-/* A number from a file of /proc or /sys, or -1 if there is no such file. */
-static long read_number(const char *path, const char *format)
-{
-	char line[256];
-	FILE *file = fopen(path, "r");
-	long number = -1;
-
-	if (!file)
-		return -1;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, format, &number) == 1)
-			break;
-	}
-	fclose(file);
-	return number;
 }
 
 /* What a VM that was not created must leave as it was.  Without the module, -1s. */
