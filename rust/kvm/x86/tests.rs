@@ -216,6 +216,19 @@ mod suite {
         Ok(())
     }
 
+    /// Begins an update of a table with the index `old`, all of whose routes stay, and tells whether
+    /// readers of older tables are waited for.
+    fn begin_adding(
+        vm: &Vm,
+        view: &bindings::kvm_irqroute_vm_view,
+        old: &Option<Arc<Index>>,
+        routes: &[bindings::kvm_irq_routing_entry],
+    ) -> Result<(bool, Option<Arc<Index>>)> {
+        let (origin, succession) = (Origin::Userspace, Succession::Adds);
+
+        vm.begin_update(view, borrow(old), routes, origin, succession)
+    }
+
     /// Begins an update of a table with the index `old`, not all of whose routes stay.
     fn begin(
         vm: &Vm,
@@ -331,10 +344,7 @@ mod suite {
         };
         let requests = || fake::STATE.requests.load(Relaxed);
         let adds = |old: &Option<Arc<Index>>, routes: &[_]| {
-            let (origin, succession) = (Origin::Userspace, Succession::Adds);
-            let begun = vm.begin_update(&view, borrow(old), routes, origin, succession);
-
-            begun.map(|(is_awaited, new)| {
+            begin_adding(&vm, &view, old, routes).map(|(is_awaited, new)| {
                 assert!(!is_awaited);
                 new
             })
@@ -379,11 +389,9 @@ mod suite {
         view.nr_reserved_pins = 256;
         for pin in 0..256u32 {
             let address = 0xfee0_0000 | u64::from(pin) << 12;
-            let (origin, succession) = (Origin::Userspace, Succession::Adds);
 
             routes.push_within_capacity(fake::msi_route(pin, address, LEVEL | 0x41))?;
-            let (is_awaited, new) =
-                vm.begin_update(&view, borrow(&index), &routes, origin, succession)?;
+            let (is_awaited, new) = begin_adding(&vm, &view, &index, &routes)?;
             if is_awaited {
                 vm.end_update();
                 waits = waits.wrapping_add(1);
@@ -403,8 +411,7 @@ mod suite {
         let (vcpu, view) = (fake::xapic(0, None), fake::split_vm());
         let level = fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41);
         let edge = fake::msi_route(30, 0xfee0_0000, 0x51);
-        let (origin, succession) = (Origin::Userspace, Succession::Adds);
-        let (_, added) = vm.begin_update(&view, None, &[level], origin, succession)?;
+        let (_, added) = begin_adding(&vm, &view, &None, &[level])?;
 
         // Scans of the empty table, from before, go on until no one reads it.
         assert_eq!(
