@@ -154,8 +154,10 @@ verdict()
 COMPLAINTS='WARNING: |BUG: |kernel BUG at |Oops: |Kernel panic |general protection fault'
 COMPLAINTS+='|[Uu]nable to handle |stack segment: |divide error: |invalid opcode: |double fault: '
 COMPLAINTS+='|Internal error: '
-COMPLAINTS+='|watchdog: |INFO: task .* blocked for more|(rcu: )?INFO: rcu_.*(stall|kthread)'
 COMPLAINTS+='|UBSAN: |refcount_t: |list_(add|del) corruption|rust_kernel: panicked'
+# Those that only say that time went by.
+LATE='watchdog: |BUG: workqueue lockup|INFO: task .* blocked for more|(rcu: )?INFO: rcu_.*(stall|kthread)'
+COMPLAINTS+="|$LATE"
 LOG_PREFIX='^(<[0-9]+>)?(\[ *[0-9.]+\])?(\[ *[CT][0-9]+\])? *'
 
 # lock NAME: no two runs do the same thing at once. Held until the script ends.
