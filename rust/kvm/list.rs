@@ -22,10 +22,9 @@ pub(crate) struct SmallList<T, const N: usize> {
 }
 
 impl<T: Copy, const N: usize> SmallList<T, N> {
-    /// Moves all items to where there is room for some more. `reserve()` of `KVVec` would do as
+    /// Moves all items to where there is room for `capacity`. `reserve()` of `KVVec` would do as
     /// well, but it brings a path to a panic along.
-    fn grow(&mut self) -> Result {
-        let capacity = self.len().wrapping_mul(2).max(4 * N);
+    fn grow(&mut self, capacity: usize) -> Result {
         // Charged to the VM's owner, as KVM's own table is.
         let mut all = KVVec::with_capacity(capacity, GFP_KERNEL_ACCOUNT)?;
 
@@ -82,9 +81,27 @@ impl<T: Copy + Default, const N: usize> List<T> for SmallList<T, N> {
         }
 
         if self.all.len() == self.all.capacity() {
-            self.grow().map_err(|_| NoMemory)?;
+            let capacity = self.len().wrapping_mul(2).max(4 * N);
+
+            self.grow(capacity).map_err(|_| NoMemory)?;
         }
         self.all.push_within_capacity(item).map_err(|_| NoMemory)
+    }
+
+    fn push_all(&mut self, items: &[T]) -> Result<(), NoMemory> {
+        let len = self.len().wrapping_add(items.len());
+
+        if self.all.is_empty() && len <= N {
+            return items.iter().try_for_each(|item| self.push(*item));
+        }
+
+        if self.all.is_empty() || len > self.all.capacity() {
+            self.grow(len).map_err(|_| NoMemory)?;
+        }
+        for item in items {
+            self.all.push_within_capacity(*item).map_err(|_| NoMemory)?;
+        }
+        Ok(())
     }
 }
 

@@ -12,6 +12,14 @@ pub(crate) struct NoMemory;
 pub(crate) trait List<T>: Default + DerefMut<Target = [T]> {
     /// Adds an item at the end. Returns [`NoMemory`], and changes nothing then, if there is none.
     fn push(&mut self, item: T) -> Result<(), NoMemory>;
+
+    /// Adds copies of some at the end. Returns [`NoMemory`] if there is none for all of them.
+    fn push_all(&mut self, items: &[T]) -> Result<(), NoMemory>
+    where
+        T: Copy,
+    {
+        items.iter().try_for_each(|item| self.push(*item))
+    }
 }
 
 /// Lets the item with the given number sink in a heap, the children of which are heaps.

@@ -5,6 +5,7 @@
 
 use super::index::Index;
 use crate::routing::x86::update::Changes;
+use core::mem;
 use kernel::{
     new_spinlock,
     prelude::*,
@@ -21,7 +22,7 @@ use kernel::{
 };
 
 /// The tables that scans have to cover, by their indexes.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Tables {
     /// The table that is replaced, unless the one that takes its place has all of its routes.
     pub(crate) old: Option<Arc<Index>>,
@@ -48,9 +49,9 @@ pub(crate) struct GracePeriod {
     active: Atomic<bool>,
     /// Held for as long as it takes to put the tables in or out, or to take references to their
     /// indexes. Those are dropped, which may sleep, and scanned outside of it, so that vCPUs do not
-    /// wait for one another's scans.
+    /// wait for one another's scans. Tables stay in their place, as they are large.
     #[pin]
-    tables: SpinLock<Option<(Phase, Tables)>>,
+    state: SpinLock<(Option<Phase>, Tables)>,
 }
 
 impl GracePeriod {
@@ -58,7 +59,7 @@ impl GracePeriod {
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             active: Atomic::new(false),
-            tables <- new_spinlock!(None, "kvm_irqroute_grace_period"),
+            state <- new_spinlock!((None, Tables::default()), "kvm_irqroute_grace_period"),
         })
     }
 
@@ -67,11 +68,38 @@ impl GracePeriod {
         self.active.load(Relaxed)
     }
 
-    /// Lets scans cover both tables. Process context, may sleep.
-    pub(crate) fn begin(&self, tables: Tables) {
-        // Dropped at the end, when the lock is not held any more.
-        let _before = self.tables.lock().replace((Phase::Open, tables));
+    /// Sets the phase and the indexes. Those before are dropped when the lock is not held any more.
+    fn set(
+        &self,
+        phase: Option<Phase>,
+        indexes: [Option<Arc<Index>>; 2],
+        changes: Option<&Changes>,
+    ) {
+        let [old, new] = indexes;
+        let mut guard = self.state.lock();
+        let (in_phase, tables) = &mut *guard;
 
+        *in_phase = phase;
+        if let Some(changes) = changes {
+            tables.changes = *changes;
+        }
+        let before = (
+            mem::replace(&mut tables.old, old),
+            mem::replace(&mut tables.new, new),
+        );
+
+        drop(guard);
+        drop(before);
+    }
+
+    /// Lets scans cover both tables. Process context, may sleep.
+    pub(crate) fn begin(
+        &self,
+        old: Option<Arc<Index>>,
+        new: Option<Arc<Index>>,
+        changes: &Changes,
+    ) {
+        self.set(Some(Phase::Open), [old, new], Some(changes));
         self.active.store(true, Release);
     }
 
@@ -83,10 +111,10 @@ impl GracePeriod {
         }
 
         // Who sees this sees all interrupts that were sent by the old table, too.
-        let mut guard = self.tables.lock();
-        let (phase, tables) = Option::as_mut(&mut guard)?;
+        let mut guard = self.state.lock();
+        let (phase, tables) = &mut *guard;
 
-        *phase = Phase::Closing;
+        *phase = Some(Phase::Closing);
         Some(tables.clone())
     }
 
@@ -94,10 +122,7 @@ impl GracePeriod {
     pub(crate) fn end(&self) {
         // Whoever scans without the old table finds what it has to report of it by now.
         self.active.store(false, Release);
-
-        // Dropped when the lock is not held any more.
-        let tables = self.tables.lock().take();
-        drop(tables);
+        self.set(None, [None, None], None);
     }
 
     /// Returns the indexes of the tables that scans have to cover, the old one and the new one, if
@@ -109,9 +134,9 @@ impl GracePeriod {
         }
 
         // It may be the grace period of the next update by now, which has its own phase.
-        let guard = self.tables.lock();
-        let (phase, Tables { old, new, .. }) = guard.as_ref()?;
+        let guard = self.state.lock();
+        let (phase, tables) = &*guard;
 
-        Some((*phase, [old.clone(), new.clone()]))
+        Some(((*phase)?, [tables.old.clone(), tables.new.clone()]))
     }
 }

@@ -32,7 +32,8 @@ use kernel::{
     prelude::*,
     sync::{
         Arc,
-        ArcBorrow, //
+        ArcBorrow,
+        UniqueArc, //
     }, //
 };
 
@@ -57,71 +58,111 @@ fn kept(
     routes: &[bindings::kvm_irq_routing_entry],
     pins: ReservedPins,
     parity: Parity,
-) -> impl Iterator<Item = Kept> + '_ {
+) -> impl Iterator<Item = Kept> + Clone + '_ {
     routes
         .iter()
         .filter(move |route| route.may_matter(pins))
         .filter_map(move |route| Route::from(route).kept(pins, parity))
 }
 
+/// An index, and what it has in common with that of the table before.
+pub(crate) struct Successor {
+    /// The index: that of the table before if it is the same, and none if nothing has to be kept.
+    pub(crate) index: Option<Arc<Index>>,
+    /// How many level routes both begin with.
+    pub(crate) same_first: usize,
+}
+
 impl Index {
     /// Makes the index of a table with the given routes, of which the first GSIs are `pins`, for a
-    /// VM with the given parity that decodes MSIs in `format`.
-    ///
-    /// Returns `old`, the index of another table of the VM, if that is the same; nothing for a table
-    /// of which nothing has to be kept; and `ENOMEM` if there is no memory.
-    pub(crate) fn new(
+    /// VM with the given parity that decodes MSIs in `format`. `old` is that of the table before.
+    /// Returns `ENOMEM` if there is no memory.
+    pub(crate) fn make(
         old: Option<ArcBorrow<'_, Self>>,
         routes: &[bindings::kvm_irq_routing_entry],
         pins: ReservedPins,
         parity: Parity,
         format: MsiFormat,
-    ) -> Result<Option<Arc<Self>>> {
+    ) -> Result<Successor> {
         let kept = || kept(routes, pins, parity);
+        let mut rest = kept();
+        let (mut same_first, nr_sints) = match old {
+            Some(old) => old.skip_same(&mut rest),
+            None => (0, 0),
+        };
 
-        if let Some(old) = old.filter(|old| old.is_of(kept(), format)) {
-            return Ok(Some(old.into()));
-        }
-
-        let mut level_routes = LevelRoutes::new(format);
-        let mut sints = Sints::default();
-
-        for route in kept() {
-            match route {
-                Kept::Level(msi) => level_routes.add(msi)?,
-                Kept::Sint(sint) => sints.push(sint)?,
+        if rest.clone().next().is_none() {
+            if let Some(same) = old.filter(|old| old.is_whole(same_first, nr_sints, format)) {
+                let index = Some(same.into());
+                return Ok(Successor { index, same_first });
+            }
+            if same_first == 0 && nr_sints == 0 {
+                let index = None;
+                return Ok(Successor { index, same_first });
             }
         }
-        if level_routes.is_empty() && sints.is_empty() {
-            return Ok(None);
+        // Seldom do SINTs come before pins.
+        if nr_sints > 0 {
+            rest = kept();
+            same_first = 0;
         }
 
-        sort(&mut sints);
-        Ok(Some(Arc::new(
-            Self {
-                level_routes,
-                sints,
-            },
-            GFP_KERNEL_ACCOUNT,
-        )?))
+        // Built where it stays, as it is large.
+        let mut index = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT)?.init_with(init!(Self {
+            level_routes: LevelRoutes::new(format),
+            sints: Sints::default(),
+        }))?;
+        let old = old.as_deref().map(Self::level_routes);
+
+        if let Some(old) = old {
+            index.level_routes.add_first(same_first, old)?;
+        }
+        for route in rest {
+            match route {
+                Kept::Level(msi) => index.level_routes.add(msi)?,
+                Kept::Sint(sint) => index.sints.push(sint)?,
+            }
+        }
+        index.level_routes.send(old, same_first)?;
+        sort(&mut index.sints);
+
+        let index = Some(index.into());
+        Ok(Successor { index, same_first })
     }
 
-    /// Tells whether this is the index of a table of which `kept` is kept.
-    fn is_of(&self, mut kept: impl Iterator<Item = Kept>, format: MsiFormat) -> bool {
-        let mut msis = self.level_routes.msis().iter();
-        let mut nr_sints = 0usize;
+    /// Takes from what is kept of a table what is the same in this index, until something is not.
+    /// Returns how many level routes and SINT routes that is.
+    fn skip_same(&self, kept: &mut (impl Iterator<Item = Kept> + Clone)) -> (usize, usize) {
+        let (mut nr_msis, mut nr_sints) = (0usize, 0usize);
+        let mut msis = self.level_routes.msis();
 
-        self.level_routes.dest_map(format).is_some()
-            && kept.all(|route| match route {
-                Kept::Level(msi) => msis.next() == Some(&msi),
-                // No two are the same, as a table routes a GSI to one SINT only.
-                Kept::Sint(sint) => {
-                    nr_sints = nr_sints.wrapping_add(1);
-                    from_first(&self.sints, |known| *known < sint).first() == Some(&sint)
+        loop {
+            let from_here = kept.clone();
+
+            match (kept.next(), msis) {
+                (Some(Kept::Level(msi)), [first, rest @ ..]) if *first == msi => {
+                    nr_msis = nr_msis.wrapping_add(1);
+                    msis = rest;
                 }
-            })
-            && msis.next().is_none()
+                (Some(Kept::Sint(sint)), _)
+                    if from_first(&self.sints, |known| *known < sint).first() == Some(&sint) =>
+                {
+                    nr_sints = nr_sints.wrapping_add(1);
+                }
+                _ => {
+                    *kept = from_here;
+                    return (nr_msis, nr_sints);
+                }
+            }
+        }
+    }
+
+    /// Tells whether this many level routes and SINT routes of it are all, and can be used as they are.
+    /// No two SINT routes are the same, as a table routes a GSI to one SINT only.
+    fn is_whole(&self, nr_msis: usize, nr_sints: usize, format: MsiFormat) -> bool {
+        nr_msis == self.level_routes.msis().len()
             && nr_sints == self.sints.len()
+            && self.level_routes.dest_map(format).is_some()
     }
 
     /// Returns how many bytes it takes, about.

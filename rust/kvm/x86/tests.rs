@@ -12,12 +12,12 @@ mod suite {
         fake,
         grace_period::{
             GracePeriod,
-            Phase,
-            Tables, //
+            Phase, //
         },
         handled::HandledVectors,
         host::Host,
         index::Index,
+        list::SmallList,
         params::Mode,
         srcu::IrqSrcu,
         stats::Stats,
@@ -25,6 +25,7 @@ mod suite {
         vm::Vm, //
     };
     use crate::routing::{
+        list::List,
         publication::Succession,
         x86::{
             apic::{
@@ -89,7 +90,7 @@ mod suite {
     fn index(routes: &[bindings::kvm_irq_routing_entry]) -> Result<Option<Arc<Index>>> {
         let (pins, parity) = (ReservedPins(24), Parity::Off);
 
-        Index::new(None, routes, pins, parity, MsiFormat::Compat)
+        Ok(Index::make(None, routes, pins, parity, MsiFormat::Compat)?.index)
     }
 
     /// Borrows an index as hook calls do.
@@ -201,7 +202,8 @@ mod suite {
         }
 
         let (pins, parity) = (ReservedPins(4096), Parity::Off);
-        let index = Index::new(None, &routes, pins, parity, MsiFormat::Compat)?.ok_or(EINVAL)?;
+        let made = Index::make(None, &routes, pins, parity, MsiFormat::Compat)?;
+        let index = made.index.ok_or(EINVAL)?;
         for (id, words) in [(0, [0, 1 << 1, 0, 0]), (3, [0, 1 << 1, 0, 0]), (4, [0; 4])] {
             let vcpu = fake::xapic(id, None);
             let reaching = index
@@ -509,20 +511,38 @@ mod suite {
     }
 
     #[test]
+    fn lists_grow_item_by_item_and_at_once() -> Result {
+        for before in 0..20u32 {
+            for more in [0, 1, 3, 4, 5, 13, 20, 100, 1000] {
+                let all = before.wrapping_add(more);
+                let mut list = SmallList::<u32, 4>::default();
+                let mut rest = KVVec::with_capacity(more as usize, GFP_KERNEL)?;
+
+                for item in 0..before {
+                    list.push(item)?;
+                }
+                for item in before..all {
+                    rest.push_within_capacity(item)?;
+                }
+                list.push_all(&rest)?;
+                list.push(all)?;
+                assert!(list.iter().copied().eq(0..=all));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
     fn phases_of_a_grace_period() -> Result {
         let old = index(&[fake::msi_route(0, 0xfee0_0000, LEVEL | 0x41)])?;
         let routes = old.as_deref().map(Index::level_routes);
-        let changes = Changes::between(routes, None, fake::split_vm().x2apic_api());
+        let changes = Changes::between(routes, None, 0, fake::split_vm().x2apic_api());
         let period = KBox::pin_init(GracePeriod::new(), GFP_KERNEL)?;
 
         for _ in 0..2 {
             assert!(period.indexes().is_none());
             assert!(period.close().is_none());
-            period.begin(Tables {
-                old: old.clone(),
-                new: None,
-                changes,
-            });
+            period.begin(old.clone(), None, &changes);
             assert!(matches!(
                 period.indexes(),
                 Some((Phase::Open, [Some(_), None]))

@@ -7,8 +7,7 @@ use super::{
     counters::Event,
     grace_period::{
         GracePeriod,
-        Phase,
-        Tables, //
+        Phase, //
     },
     host::{
         self,
@@ -17,7 +16,8 @@ use super::{
     index::{
         Index,
         LevelRoutes,
-        Slots, //
+        Slots,
+        Successor, //
     },
     srcu::IrqSrcu,
     stats::Stats,
@@ -207,7 +207,10 @@ impl Vm {
         succession: Succession,
     ) -> Result<(bool, Option<Arc<Index>>)> {
         let (pins, api) = (view.reserved_pins(), view.x2apic_api());
-        let new = Index::new(old, routes, pins, self.parity, api.format)?;
+        let Successor {
+            index: new,
+            same_first,
+        } = Index::make(old, routes, pins, self.parity, api.format)?;
 
         let mut is_awaited = is_awaited(succession, self.parity);
         let retired = self.retired_with(old.as_deref(), new.as_deref());
@@ -220,7 +223,7 @@ impl Vm {
             if !sints(new.as_deref()).is_empty() {
                 self.vp_index_cache.prepare()?;
             }
-            self.begin_grace_period(api, is_awaited, old, &new);
+            self.begin_grace_period(api, is_awaited, old, &new, same_first);
         }
         self.x2apic_format.store(view.x2apic_format.into(), Relaxed);
         self.stats.count_update(is_awaited);
@@ -243,6 +246,7 @@ impl Vm {
         is_awaited: bool,
         old: Option<ArcBorrow<'_, Index>>,
         new: &Option<Arc<Index>>,
+        same_first: usize,
     ) {
         let old_routes = level_routes(old.as_deref());
         let new_routes = level_routes(new.as_deref());
@@ -251,18 +255,15 @@ impl Vm {
             return;
         }
 
-        let changes = Changes::between(old_routes, new_routes, api);
+        let changes = Changes::between(old_routes, new_routes, same_first, api);
         if changes.is_none() && !self.grace_period.has_begun() {
             return;
         }
 
         // Who is not waited for may begin to scan an older table after the update, and has to know
         // this one. It has all that the older ones have.
-        self.grace_period.begin(Tables {
-            old: old.filter(|_| is_awaited).map(Arc::from),
-            new: new.clone(),
-            changes,
-        });
+        let old = old.filter(|_| is_awaited).map(Arc::from);
+        self.grace_period.begin(old, new.clone(), &changes);
         let gained = changes.before_publication(old_routes, new_routes);
         self.request(Urgency::Now, &gained, |_, _| ());
     }

@@ -8,6 +8,7 @@ use super::{
     destination::{DestKey, Destination},
     vector::VectorSet,
 };
+use core::convert::Infallible;
 
 /// A place for a key and the vectors that are sent to it, none if it is empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub(crate) struct Slot {
 ///
 /// A hash table with open addressing: a key is in the slot that its hash chooses or, if that was
 /// taken, in the first one behind it that was not. At most three quarters of the slots are taken.
+/// A key to which nothing is sent has none.
 #[derive(Debug, Default)]
 pub(crate) struct DestMap<S> {
     /// The slots, a power of two of them or none. If there was no memory for as many as wanted,
@@ -50,6 +52,19 @@ impl<S: List<Slot>> DestMap<S> {
             }
             left = left.wrapping_sub(1);
         }
+    }
+
+    /// Makes it a copy of another one, while it is empty. Returns [`NoMemory`] if there is none.
+    pub(crate) fn copy(&mut self, other: &Self) -> Result<(), NoMemory> {
+        self.slots.push_all(&other.slots)?;
+        self.mask = other.mask;
+        self.taken = other.taken;
+        Ok(())
+    }
+
+    /// Tells whether it has many more slots than its keys need.
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.slots.len() > Self::MIN_SLOTS && self.taken < self.slots.len() / 8
     }
 
     /// Returns how many bytes the slots take.
@@ -125,6 +140,57 @@ impl<S: List<Slot>> DestMap<S> {
         Ok(())
     }
 
+    /// Takes the key out of the slot with the given number.
+    fn remove(&mut self, number: usize) {
+        let (slots, mask) = (&mut *self.slots, self.mask);
+        let mut empty = number;
+        let mut next = number;
+
+        // A key behind it, up to the first empty slot, has to move up if it has passed the one that
+        // is empty now: if it is at least as far from where it belongs.
+        for _ in 0..mask {
+            next = next.wrapping_add(1) & mask;
+            let Some(slot) = slots.get(next).copied() else {
+                break;
+            };
+            let Some(key) = slot.key else { break };
+
+            if next.wrapping_sub(key.hash()) & mask >= next.wrapping_sub(empty) & mask {
+                if let Some(to) = slots.get_mut(empty) {
+                    *to = slot;
+                }
+                empty = next;
+            }
+        }
+        if let Some(last) = slots.get_mut(empty) {
+            *last = Slot::default();
+        }
+        self.taken = self.taken.wrapping_sub(1);
+    }
+
+    /// Takes `vector` from those that are sent to `key`.
+    pub(crate) fn take(&mut self, key: DestKey, vector: u8) {
+        let slots = &mut *self.slots;
+        let Ok(number) = Self::find(slots, self.mask, key) else {
+            return;
+        };
+
+        if let Some(slot) = slots.get_mut(number) {
+            slot.vectors.remove(vector);
+            if slot.vectors.is_empty() {
+                self.remove(number);
+            }
+        }
+    }
+
+    /// Takes `vector` from those that are sent to each key of `destination`.
+    pub(crate) fn withdraw(&mut self, destination: Destination, vector: u8) {
+        let Ok(()) = destination.keys(|key| {
+            self.take(key, vector);
+            Ok::<_, Infallible>(())
+        });
+    }
+
     /// Adds `vector` to those that are sent to each key of `destination`.
     pub(crate) fn send(&mut self, destination: Destination, vector: u8) -> Result<(), NoMemory> {
         destination.keys(|key| self.add(key, vector))
@@ -158,8 +224,30 @@ impl<S: List<Slot>> DestMap<S> {
         vectors
     }
 
-    /// Returns the keys to which vectors are sent.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = DestKey> + '_ {
-        self.slots.iter().filter_map(|slot| slot.key)
+    /// Returns the vectors that are sent to `key`, which another map has in the slot with the given
+    /// number. One of the other maps before or after has it there too, as a rule.
+    #[inline]
+    fn sent_near(&self, number: usize, key: DestKey) -> Option<&VectorSet> {
+        match self.slots.get(number) {
+            Some(slot) if slot.key == Some(key) => Some(&slot.vectors),
+            _ => Self::sent(&self.slots, self.mask, key),
+        }
+    }
+
+    /// Returns the keys to which vectors are sent that `other` does not send to them, and these.
+    pub(crate) fn more_than<'a>(
+        &'a self,
+        other: Option<&'a Self>,
+    ) -> impl Iterator<Item = (DestKey, VectorSet)> + 'a {
+        (0..self.slots.len()).filter_map(move |number| {
+            let slot = self.slots.get(number)?;
+            let key = slot.key?;
+            let vectors = match other.and_then(|other| other.sent_near(number, key)) {
+                Some(others) => slot.vectors.difference(others),
+                None => slot.vectors,
+            };
+
+            (!vectors.is_empty()).then_some((key, vectors))
+        })
     }
 }

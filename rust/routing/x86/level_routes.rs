@@ -14,6 +14,34 @@ use super::{
     vector::VectorSet,
 };
 
+/// If more routes than that come or go, it is as if all did.
+const FEW_CHANGES: usize = 8;
+
+/// Returns the routes that are in one table and not in the other, those of `old` and those of `new`,
+/// if they are few: what is left without the routes that both begin and end with. They are known to
+/// begin with `same_first` that are the same.
+pub(crate) fn few_changes<'a>(
+    old: &'a [Msi],
+    new: &'a [Msi],
+    same_first: usize,
+) -> Option<[&'a [Msi]; 2]> {
+    let [mut old, mut new] = [old, new].map(|msis| msis.get(same_first..).unwrap_or_default());
+
+    while let ([a, old_rest @ ..], [b, new_rest @ ..]) = (old, new) {
+        if a != b {
+            break;
+        }
+        [old, new] = [old_rest, new_rest];
+    }
+    while let ([old_rest @ .., a], [new_rest @ .., b]) = (old, new) {
+        if a != b {
+            break;
+        }
+        [old, new] = [old_rest, new_rest];
+    }
+    (old.len().max(new.len()) <= FEW_CHANGES).then_some([old, new])
+}
+
 /// The level routes of the reserved pins of a table.
 #[derive(Debug)]
 pub(crate) struct LevelRoutes<M, S> {
@@ -43,18 +71,60 @@ impl<M: List<Msi>, S: List<Slot>> LevelRoutes<M, S> {
         }
     }
 
-    /// Adds a route. Returns [`NoMemory`] if there is none, and is of no use then.
-    pub(crate) fn add(&mut self, msi: Msi) -> Result<(), NoMemory> {
-        let vector = msi.vector();
+    /// Adds the first `nr` routes of another table, to begin with. They are not sent before
+    /// [`Self::send`]. Returns [`NoMemory`] if there is none, and is of no use then.
+    pub(crate) fn add_first(&mut self, nr: usize, other: &Self) -> Result<(), NoMemory> {
+        self.msis.push_all(other.msis.get(..nr).unwrap_or_default())
+    }
 
-        self.msis.push(msi)?;
-        if self.vectors.contains(vector) {
-            self.repeated.insert(vector);
+    /// Adds a route, as above.
+    pub(crate) fn add(&mut self, msi: Msi) -> Result<(), NoMemory> {
+        self.msis.push(msi)
+    }
+
+    /// Sends all routes once they are there, given those of the table before, which begins with
+    /// `same_first` routes that are the same. Returns [`NoMemory`] if there is none, and is of no use
+    /// then.
+    pub(crate) fn send(&mut self, old: Option<&Self>, same_first: usize) -> Result<(), NoMemory> {
+        for msi in self.msis.iter() {
+            let vector = msi.vector();
+
+            if self.vectors.contains(vector) {
+                self.repeated.insert(vector);
+            }
+            self.vectors.insert(vector);
+            self.depends_on_format |= msi.depends_on_format();
         }
-        self.vectors.insert(vector);
-        self.depends_on_format |=
-            msi.destination(MsiFormat::Compat) != msi.destination(MsiFormat::X2Apic);
-        self.dest_map.send(msi.destination(self.format), vector)
+
+        let (msis, dest_map, format) = (&*self.msis, &mut self.dest_map, self.format);
+        let mut unsent = msis;
+        let mut withdrawn = VectorSet::EMPTY;
+
+        let similar = old.and_then(|old| {
+            let map = old.dest_map(format).filter(|map| !map.is_sparse())?;
+
+            Some((map, few_changes(&old.msis, msis, same_first)?))
+        });
+        if let Some((map, [gone, come])) = similar {
+            dest_map.copy(map)?;
+            for msi in gone {
+                dest_map.withdraw(msi.destination(format), msi.vector());
+                withdrawn.insert(msi.vector());
+            }
+            unsent = come;
+        }
+        for msi in unsent {
+            dest_map.send(msi.destination(format), msi.vector())?;
+        }
+
+        // Another route may send such a vector to the same key.
+        let withdrawn = withdrawn.intersection(&self.vectors);
+        if !withdrawn.is_empty() {
+            for msi in msis.iter().filter(|msi| withdrawn.contains(msi.vector())) {
+                dest_map.send(msi.destination(format), msi.vector())?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns all routes, in the order in which they were added.
@@ -70,11 +140,6 @@ impl<M: List<Msi>, S: List<Slot>> LevelRoutes<M, S> {
     /// Returns how many bytes it takes apart from itself, about.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(self.msis()).wrapping_add(self.dest_map.bytes())
-    }
-
-    /// Tells whether there are no routes.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.msis.is_empty()
     }
 
     /// Returns what is sent to whom if destinations are decoded in `format`. It is not there if the

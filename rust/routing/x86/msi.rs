@@ -76,6 +76,12 @@ impl Msi {
         }
     }
 
+    /// Tells whether the destination is another one in another format.
+    #[inline]
+    pub(crate) fn depends_on_format(&self) -> bool {
+        self.address_hi & !0xff != 0
+    }
+
     /// Returns the destination as an MSI in `format` means it.
     #[inline]
     pub(crate) fn destination(&self, format: MsiFormat) -> Destination {

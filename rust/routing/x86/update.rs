@@ -7,10 +7,11 @@ use super::{
     apic::{ApicId, BroadcastQuirk, X2ApicApi},
     dest_map::{DestMap, Slot},
     destination::DestKey,
-    level_routes::LevelRoutes,
+    level_routes::{few_changes, LevelRoutes},
     msi::Msi,
     vector::VectorSet,
 };
+use core::convert::Infallible;
 
 /// Which vCPUs have to scan the routes again before they next enter the guest.
 #[derive(Debug)]
@@ -68,23 +69,23 @@ struct Keys {
 impl Keys {
     const FEW: usize = 8;
 
-    /// Returns the keys to which `map` sends more than `other`.
-    fn new<S: List<Slot>>(map: Option<&DestMap<S>>, other: Option<&DestMap<S>>) -> Self {
-        let mut keys = Self::default();
-
-        for key in map.into_iter().flat_map(DestMap::keys) {
-            let added = added(key, map, other);
-
-            if !added.is_empty() {
-                keys.vectors = keys.vectors.union(&added);
-                if let Some(free) = keys.few.get_mut(keys.nr) {
-                    *free = Some(key);
-                }
-                keys.nr = keys.nr.wrapping_add(1);
-            }
+    /// Adds a key, to which one table sends `vectors` that another one does not.
+    fn add(&mut self, key: DestKey, vectors: VectorSet) {
+        if vectors.is_empty() || self.few.contains(&Some(key)) {
+            return;
         }
-        keys
+
+        self.vectors = self.vectors.union(&vectors);
+        if let Some(free) = self.few.get_mut(self.nr) {
+            *free = Some(key);
+        }
+        self.nr = self.nr.wrapping_add(1);
     }
+}
+
+/// Returns the vectors that `map` sends to `key`.
+fn sent<S: List<Slot>>(key: DestKey, map: Option<&DestMap<S>>) -> VectorSet {
+    map.map(|map| map.get(key)).unwrap_or_default()
 }
 
 /// Returns the vectors that `map` sends to `key` and `other` does not.
@@ -93,9 +94,7 @@ fn added<S: List<Slot>>(
     map: Option<&DestMap<S>>,
     other: Option<&DestMap<S>>,
 ) -> VectorSet {
-    let sent = |map: Option<&DestMap<S>>| map.map(|map| map.get(key)).unwrap_or_default();
-
-    sent(map).difference(&sent(other))
+    sent(key, map).difference(&sent(key, other))
 }
 
 /// The vectors that one table sends and another one does not.
@@ -142,7 +141,7 @@ impl<S: List<Slot>> AddedVectors<'_, S> {
 /// publication until the end of the grace period, when no interrupt is in flight by the old one.
 /// Before, a vCPU has to learn of what it did not get so far. Afterwards, it may forget what it
 /// does not get any more. KVM's C tells all vCPUs of each update, and too late.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Changes {
     gained: Keys,
     lost: Keys,
@@ -151,25 +150,50 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// Compares two tables, whose destinations are decoded as `api` says.
+    /// Compares two tables, whose destinations are decoded as `api` says, and which begin with
+    /// `same_first` routes that are the same.
     pub(crate) fn between<M: List<Msi>, S: List<Slot>>(
         old: Option<&LevelRoutes<M, S>>,
         new: Option<&LevelRoutes<M, S>>,
+        same_first: usize,
         api: X2ApicApi,
     ) -> Self {
         let format = api.format;
-        let comparable = [old, new]
-            .into_iter()
-            .flatten()
-            .all(|routes| routes.dest_map(format).is_some());
-        let old = old.and_then(|routes| routes.dest_map(format));
-        let new = new.and_then(|routes| routes.dest_map(format));
+        let tables = [old, new];
+        let [old, new] = tables.map(|routes| routes.and_then(|routes| routes.dest_map(format)));
+        let mut changes = Self::default();
 
-        Self {
-            gained: Keys::new(new, old),
-            lost: Keys::new(old, new),
-            api: comparable.then_some(api),
+        // Without a map for this format, anything may change.
+        if tables.map(|routes| routes.is_some()) != [old, new].map(|map| map.is_some()) {
+            return changes;
         }
+        changes.api = Some(api);
+
+        let [old_msis, new_msis] = tables.map(|routes| routes.map_or(&[][..], LevelRoutes::msis));
+        match few_changes(old_msis, new_msis, same_first) {
+            Some(changed) => {
+                for msi in changed.into_iter().flatten() {
+                    let Ok(()) = msi.destination(format).keys(|key| {
+                        let [before, after] = [old, new].map(|map| sent(key, map));
+
+                        changes.gained.add(key, after.difference(&before));
+                        changes.lost.add(key, before.difference(&after));
+                        Ok::<_, Infallible>(())
+                    });
+                }
+            }
+            None => {
+                for (keys, map, other) in [
+                    (&mut changes.gained, new, old),
+                    (&mut changes.lost, old, new),
+                ] {
+                    for (key, vectors) in map.into_iter().flat_map(|map| map.more_than(other)) {
+                        keys.add(key, vectors);
+                    }
+                }
+            }
+        }
+        changes
     }
 
     /// Tells whether nothing changes for anyone.

@@ -41,6 +41,12 @@ impl VectorSet {
         self.0[usize::from(vector >> 6)] |= 1 << (vector & 63);
     }
 
+    /// Takes `vector` out.
+    #[inline]
+    pub(crate) fn remove(&mut self, vector: u8) {
+        self.0[usize::from(vector >> 6)] &= !(1 << (vector & 63));
+    }
+
     /// Tells whether `vector` is in the set.
     #[inline]
     pub(crate) fn contains(&self, vector: u8) -> bool {

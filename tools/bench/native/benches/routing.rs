@@ -51,6 +51,7 @@ impl Index {
                 level_routes.add(msi).expect("a Vec has memory");
             }
         }
+        level_routes.send(None, 0).expect("a Vec has memory");
 
         Self(level_routes)
     }

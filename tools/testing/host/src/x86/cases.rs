@@ -44,13 +44,39 @@ pub(crate) type VecLevelRoutes = LevelRoutes<Vec<Msi>, Vec<Slot>>;
 
 /// Returns what a table keeps of the level routes `msis`.
 pub(crate) fn level_routes(msis: &[Msi], format: MsiFormat) -> VecLevelRoutes {
+    level_routes_after(msis, format, None)
+}
+
+/// Returns what a table keeps of the level routes `msis` that takes the place of one with `old`.
+pub(crate) fn level_routes_after(
+    msis: &[Msi],
+    format: MsiFormat,
+    old: Option<&VecLevelRoutes>,
+) -> VecLevelRoutes {
+    let same_first = old.map_or(0, |old| nr_same_first(msis, old.msis()));
     let mut routes = LevelRoutes::new(format);
 
-    for &msi in msis {
+    // As many from the table before, and as much known of it, as can be, or half of that.
+    let same_first = if msis.len() % 2 == 0 {
+        same_first
+    } else {
+        same_first / 2
+    };
+    if let Some(old) = old {
+        routes.add_first(same_first, old).expect("there is memory");
+    }
+    for &msi in &msis[same_first..] {
         routes.add(msi).expect("there is memory");
     }
+    routes.send(old, same_first).expect("there is memory");
 
+    assert_eq!(routes.msis(), msis);
     routes
+}
+
+/// Returns how many items two lists begin with.
+pub(crate) fn nr_same_first<T: PartialEq>(one: &[T], other: &[T]) -> usize {
+    one.iter().zip(other).take_while(|(a, b)| a == b).count()
 }
 
 /// A VM with one vCPU, as far as scans are concerned.

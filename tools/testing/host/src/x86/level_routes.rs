@@ -11,7 +11,13 @@ use super::{
         vector::VectorSet,
     },
 };
-use proptest::{prelude::any, prop_assert, prop_assert_eq};
+use proptest::{
+    collection::vec,
+    option,
+    prelude::{any, Just, Strategy},
+    prop_assert, prop_assert_eq, prop_oneof,
+    sample::Index,
+};
 
 const FORMATS: [MsiFormat; 2] = [MsiFormat::Compat, MsiFormat::X2Apic];
 const QUIRKS: [BroadcastQuirk; 2] = [BroadcastQuirk::On, BroadcastQuirk::Off];
@@ -74,7 +80,7 @@ fn no_routes_send_nothing() {
             pending_eoi: set(0..=u8::MAX),
         };
 
-        assert!(level_routes.is_empty());
+        assert!(level_routes.msis().is_empty());
         assert_eq!(level_routes.msis(), []);
         for api in apis() {
             assert_eq!(find(&level_routes, &apic, api), [VectorSet::EMPTY; 2]);
@@ -87,7 +93,7 @@ fn routes_keep_their_order() {
     let msis = [msi(2, 0x31), msi(1, 0x30), msi(1, 0x30), msi(0, 0xff)];
     let level_routes = cases::level_routes(&msis, MsiFormat::Compat);
 
-    assert!(!level_routes.is_empty());
+    assert!(!level_routes.msis().is_empty());
     assert_eq!(level_routes.msis(), msis);
 }
 
@@ -235,6 +241,66 @@ fn generated_tables_are_as_by_a_walk() {
             Ok(())
         },
     );
+}
+
+/// Generates a table, and which of its routes become others, come or go, again and again.
+fn successions() -> impl Strategy<Value = (Vec<Msi>, Vec<Vec<(Index, Option<Msi>)>>)> {
+    let ids = || prop_oneof![4 => 0..6_u32, 1 => Just(0xff), 1 => 0x100..0x104_u32];
+    let msis = || {
+        (ids(), 0x30..0x34_u8, any::<bool>()).prop_map(|(id, vector, is_logical)| {
+            let msi = msi(id, vector);
+
+            Msi {
+                address_lo: msi.address_lo | u32::from(is_logical) << 2,
+                ..msi
+            }
+        })
+    };
+    let edits = vec((any::<Index>(), option::weighted(0.8, msis())), 0..12);
+
+    (vec(msis(), 0..30), vec(edits, 1..8))
+}
+
+/// What a table that was made of the one before sends is what it sends by itself.
+#[test]
+fn routes_after_others_are_sent_as_if_anew() {
+    let steps = (successions(), any::<[bool; 8]>());
+
+    property::check(steps, |((mut msis, updates), formats)| {
+        let mut old = cases::level_routes(&msis, MsiFormat::Compat);
+
+        for (edits, is_wide) in updates.into_iter().zip(formats) {
+            let format = FORMATS[usize::from(is_wide)];
+
+            for (number, msi) in edits {
+                match msi {
+                    Some(msi) if number.index(4) > 0 && !msis.is_empty() => {
+                        *number.get_mut(&mut msis) = msi;
+                    }
+                    Some(msi) => msis.insert(number.index(msis.len() + 1), msi),
+                    None if !msis.is_empty() => drop(msis.remove(number.index(msis.len()))),
+                    None => (),
+                }
+            }
+
+            let anew = cases::level_routes(&msis, format);
+            let after = cases::level_routes_after(&msis, format, Some(&old));
+            let maps = [&anew, &after].map(|routes| routes.dest_map(format).expect("made for it"));
+
+            for [one, other] in [[0, 1], [1, 0]] {
+                prop_assert_eq!(maps[one].more_than(Some(maps[other])).count(), 0);
+            }
+            for format in FORMATS {
+                prop_assert_eq!(
+                    anew.dest_map(format).is_some(),
+                    after.dest_map(format).is_some()
+                );
+            }
+            prop_assert_eq!(anew.vectors(), after.vectors());
+            old = after;
+        }
+        Ok(())
+    });
 }
 
 /// Tables that need no second look would leave the rare ways untested.
