@@ -108,6 +108,51 @@ static void measure_updates(void)
 		kvm_vm_free(vms[side]);
 }
 
+/* Routes of pins to CPUs in turn, as a kernel spreads them, the last of which changes its vector. */
+static struct pair spread_pair_new(u32 nr_pins, u32 nr_destinations)
+{
+	struct pair pair;
+	u32 i, version;
+
+	for (version = 0; version < 2; version++) {
+		pair.tables[version] = table_new(nr_pins);
+		for (i = 0; i < nr_pins; i++) {
+			u8 vector = i == nr_pins - 1 ? OWN_VECTOR(version) : VECTOR(i);
+
+			pair.tables[version]->entries[i] =
+				msi_route(i, LEVEL_MSI(i % nr_destinations, vector));
+		}
+	}
+	return pair;
+}
+
+static void measure_spread_updates(void)
+{
+	static const u32 windows[] = { 1, 24, 240, MAX_ROUTES };
+	static const u32 spreads[] = { 1, 2, 24, 64, 256 };
+	struct kvm_vm *vms[NR_SIDES];
+	enum side side;
+	int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(windows); i++) {
+		for (side = first_side; side <= last_side; side++) {
+			vms[side] = CREATE_ON(side, create_split(2, windows[i]));
+			exiting_vcpu_add(vms[side], 0);
+			exiting_vcpu_add(vms[side], 1);
+		}
+		for (j = 0; j < ARRAY_SIZE(spreads) && spreads[j] <= windows[i]; j++) {
+			struct pair pair = spread_pair_new(windows[i], spreads[j]);
+
+			COMPARE_COST("update-of-pins",
+				     PARAMETERS("pins=%u destinations=%u", windows[i], spreads[j]),
+				     table_set(vms[s], pair.tables[round % 2]));
+			pair_free(&pair);
+		}
+		for (side = first_side; side <= last_side; side++)
+			kvm_vm_free(vms[side]);
+	}
+}
+
 /*
  * The first pin's route goes to vCPU 0 in one table at least, with a vector of its own,
  * which makes vCPU 0 scan after either update; the scan after the second one counts.
@@ -151,7 +196,7 @@ static u64 scan_cost(struct kvm_vm *vm, struct kvm_vcpu *vcpu, struct pair *pair
 
 static void measure_scans(void)
 {
-	static const u32 windows[] = { 0, 24, 240, 1024, MAX_ROUTES };
+	static const u32 windows[] = { 0, 1, 24, 240, 1024, MAX_ROUTES };
 	struct kvm_vcpu *vcpus[NR_SIDES];
 	struct kvm_vm *vms[NR_SIDES];
 	enum matching matching;
@@ -444,6 +489,7 @@ static void measure_memory(void)
 static const struct group groups[] = {
 	{ "memory", measure_memory },
 	{ "update", measure_updates },
+	{ "pins", measure_spread_updates },
 	{ "scan", measure_scans },
 	{ "irqfd", measure_irqfds },
 	{ "vm", measure_vm_lifetime },
