@@ -13,6 +13,10 @@ use crate::{
             index::Index,
             vm::Vm, //
         },
+        files::{
+            Opened,
+            Shown, //
+        },
         host::Host,
         params::{
             self,
@@ -36,6 +40,7 @@ use core::{
 use kernel::{
     ffi::c_int,
     prelude::*,
+    seq_file::SeqFile,
     sync::{
         Arc,
         ArcBorrow, //
@@ -108,12 +113,37 @@ const _: () = {
     shared::<Index>();
 };
 
-// `debugfs.c` calls it by the type that `helpers.h` declares: both branches have the same.
+// `debugfs.c` calls them by the types that `helpers.h` declares: both branches have the same.
 const _: () = {
+    use crate::{
+        abi,
+        kvm::raw, //
+    };
+
     if true {
-        crate::kvm::raw::irqroute_total
+        raw::irqroute_total
     } else {
-        crate::abi::irqroute_total
+        abi::irqroute_total
+    };
+    if true {
+        raw::irqroute_file_open
+    } else {
+        abi::irqroute_file_open
+    };
+    if true {
+        raw::irqroute_file_records
+    } else {
+        abi::irqroute_file_records
+    };
+    if true {
+        raw::irqroute_file_show
+    } else {
+        abi::irqroute_file_show
+    };
+    if true {
+        raw::irqroute_file_close
+    } else {
+        abi::irqroute_file_close
     };
 };
 
@@ -164,12 +194,13 @@ unsafe extern "C" fn bind(
     }
 
     // SAFETY: The caller keeps `kvm` and `ops` valid until it calls `release()`, which drops the
-    // `Host`. `Host` only shares them.
-    let Some(host) = (unsafe { Host::new(kvm, ops) }) else {
+    // `Host`s, that of the files included. They only share them.
+    let hosts = unsafe { (Host::new(kvm, ops), Host::new(kvm, ops)) };
+    let (Some(host), Some(shown)) = hosts else {
         return EINVAL.to_errno();
     };
 
-    let bound = Stats::listed(mode, parity)
+    let bound = Stats::listed(mode, parity, shown)
         .and_then(|stats| KBox::pin_init(Vm::new(host, parity, stats), GFP_KERNEL_ACCOUNT));
 
     match bound {
@@ -337,4 +368,97 @@ unsafe extern "C" fn put_index(index: *mut kvm_irqroute_index) {
 #[no_mangle]
 pub(crate) unsafe extern "C" fn irqroute_total(which: u32) -> u64 {
     stats::total(which)
+}
+
+/// Borrows a file that is open.
+///
+/// # Safety
+///
+/// `opened` must come from [`irqroute_file_open`] and not be closed during `'a`.
+unsafe fn borrow_opened<'a>(opened: *const irqroute_opened) -> &'a Opened {
+    // SAFETY: `opened` is what `KBox::into_raw()` returned, and is not given back during `'a` by the
+    // safety requirements. It is never written until then.
+    unsafe { &*opened.cast::<Opened>() }
+}
+
+/// Opens a file of a VM, by its number: looks at the VM, for `debugfs.c`.
+///
+/// Context: process, may sleep. Locks: none; takes `update_lock` of the VM. Lifetime: `shown` is used
+/// during the call only. On success `*opened` is to be closed.
+///
+/// Returns 0, `-ENOMEM`, `-EINTR` if the caller is killed, `-ENODEV` if KVM was built from other headers
+/// than the module, or `-EINVAL` if there is no such file.
+///
+/// # Safety
+///
+/// `shown` must be what the file was made with, the file must not be removed during the call, and
+/// `opened` be valid for writes.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn irqroute_file_open(
+    shown: *const irqroute_shown,
+    which: u32,
+    opened: *mut *mut irqroute_opened,
+) -> c_int {
+    // SAFETY: The file was made with a pointer to a `Shown`, which stays until it is removed, and is
+    // never written.
+    let shown = unsafe { &*shown.cast::<Shown>() };
+
+    match Opened::new(shown, which).and_then(|file| Ok(KBox::new(file, GFP_KERNEL_ACCOUNT)?)) {
+        Ok(file) => {
+            // SAFETY: `opened` is valid for writes. It is on the stack of the caller.
+            unsafe { opened.write(KBox::into_raw(file).cast()) };
+            0
+        }
+        Err(error) => error.to_errno(),
+    }
+}
+
+/// Returns how many records an open file has, for `debugfs.c`.
+///
+/// Context: process. Locks: none. Lifetime: `opened` is read during the call only.
+///
+/// # Safety
+///
+/// `opened` must be open.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn irqroute_file_records(opened: *const irqroute_opened) -> u64 {
+    // SAFETY: The file is open during the call.
+    unsafe { borrow_opened(opened) }.nr_records() as u64
+}
+
+/// Prints a record of an open file, for `debugfs.c`.
+///
+/// Context: process, may sleep. Locks: that of `seq`, which keeps other threads from it. Lifetime: both
+/// pointers are used during the call only.
+///
+/// # Safety
+///
+/// `opened` must be open, and `seq` valid, and not be used by another thread during the call.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn irqroute_file_show(
+    opened: *const irqroute_opened,
+    record: u64,
+    seq: *mut seq_file,
+) {
+    // SAFETY: The file is open during the call.
+    let opened = unsafe { borrow_opened(opened) };
+    // SAFETY: `seq` is valid during the call, and this thread alone uses it, by the safety requirements.
+    let seq = unsafe { SeqFile::from_raw(seq.cast()) };
+
+    opened.print(record as usize, |line| seq.call_printf(line));
+}
+
+/// Closes a file, for `debugfs.c`.
+///
+/// Context: process, may sleep. Locks: none. Lifetime: `opened` is gone afterwards. The VM may be gone
+/// before.
+///
+/// # Safety
+///
+/// `opened` must be open, and not be used again.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn irqroute_file_close(opened: *mut irqroute_opened) {
+    // SAFETY: `opened` is what `KBox::into_raw()` returned, and this is the one time that it is given
+    // back, with no borrow left, by the safety requirements.
+    drop(unsafe { KBox::from_raw(opened.cast::<Opened>()) });
 }

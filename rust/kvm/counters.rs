@@ -6,8 +6,10 @@ pub(crate) use super::arch::event::Event;
 use kernel::{
     prelude::*,
     sync::atomic::{
+        Acquire,
         Atomic,
-        Relaxed, //
+        Relaxed,
+        Release, //
     }, //
 };
 
@@ -46,10 +48,21 @@ impl Counters {
 
     /// Counts a routing table that is published.
     pub(crate) fn count_update(&self, is_awaited: bool) {
-        self.count(Event::Update);
+        if let Some(updates) = self.0.get(Event::Update as usize) {
+            // For `have_update()`.
+            updates.fetch_add(1, Release);
+        }
         if !is_awaited {
             self.count(Event::UpdateUnawaited);
         }
+    }
+
+    /// Tells whether a routing table was published, or is about to be. Who hears of one sees what KVM
+    /// has set up before.
+    pub(crate) fn have_update(&self) -> bool {
+        self.0
+            .get(Event::Update as usize)
+            .is_some_and(|updates| updates.load(Acquire) != 0)
     }
 
     /// Returns how many events there were.

@@ -5,6 +5,10 @@
 use super::{
     bindings,
     counters::Counters,
+    files::{
+        File,
+        Shown, //
+    },
     params::Mode, //
 };
 use crate::routing::Parity;
@@ -61,17 +65,19 @@ pub(crate) struct VmDir {
     // The order matters: files go before what they show.
     _dir: Dir,
     _counters: Arc<Counters>,
+    _shown: Pin<KBox<Shown>>,
 }
 
 impl VmDir {
-    /// Makes the directory `name` for a VM that is bound with the given parameters. Process
-    /// context.
+    /// Makes the directory `name` for a VM that is bound with the given parameters, and that `shown`
+    /// shows. Process context.
     pub(crate) fn new(
         parent: &Dir,
         name: &CStr,
         mode: Mode,
         parity: Parity,
         counters: Arc<Counters>,
+        shown: Pin<KBox<Shown>>,
     ) -> Self {
         let dir = Dir::new(Some(parent), name);
 
@@ -94,9 +100,20 @@ impl VmDir {
             unsafe { bindings::irqroute_debugfs_counter(dir.0, name.as_char_ptr(), counter) }
         }
 
+        for (file, name) in File::ALL {
+            let shown = ptr::from_ref(&*shown).cast_mut().cast();
+
+            // SAFETY: As above, and `name` is copied. `shown` stays where it is until the directory is
+            // gone, of which readers keep it from going while they look at it. It is only shared.
+            unsafe {
+                bindings::irqroute_debugfs_file(dir.0, name.as_char_ptr(), file as u32, shown)
+            }
+        }
+
         Self {
             _dir: dir,
             _counters: counters,
+            _shown: shown,
         }
     }
 }

@@ -6,6 +6,7 @@ mod bindings;
 
 pub(crate) mod counters;
 mod debugfs;
+pub(crate) mod files;
 pub(crate) mod host;
 pub(crate) mod list;
 pub(crate) mod params;
@@ -26,6 +27,12 @@ pub(crate) use x86 as arch;
 /// The C names that the hooks need for their signatures, and nothing else.
 pub(crate) mod raw {
     pub(crate) use super::bindings::{
+        irqroute_file_close,
+        irqroute_file_open,
+        irqroute_file_records,
+        irqroute_file_show,
+        irqroute_opened,
+        irqroute_shown,
         irqroute_total,
         kvm,
         kvm_irq_routing_entry,
@@ -34,6 +41,7 @@ pub(crate) mod raw {
         kvm_irqroute_ops,
         kvm_irqroute_vm,
         kvm_irqroute_vm_view,
+        seq_file,
         KVM_IRQROUTE_ABI,
         KVM_IRQROUTE_ADDS,
         KVM_IRQROUTE_DEFAULT,

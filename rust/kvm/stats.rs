@@ -11,6 +11,8 @@ use super::{
         Dir,
         VmDir, //
     },
+    files::Shown,
+    host::Host,
     params::Mode, //
 };
 use crate::routing::Parity;
@@ -127,17 +129,26 @@ impl Stats {
         })
     }
 
-    /// Makes counters for a VM that is bound with the given parameters. Process context.
-    pub(crate) fn listed(mode: Mode, parity: Parity) -> Result<Self> {
+    /// Makes counters, and files, for a VM that is bound with the given parameters. Process context.
+    pub(crate) fn listed(mode: Mode, parity: Parity, host: Host) -> Result<Self> {
         let mut stats = Self::unlisted()?;
         let counters = stats.counters.clone();
+        let shown = Shown::new(host, parity, counters.clone());
+        let shown = KBox::pin(shown, GFP_KERNEL_ACCOUNT)?;
         let node = RBTreeNode::new(stats.address(), counters.clone(), GFP_KERNEL_ACCOUNT)?;
         let mut guard = REGISTRY.lock();
         let registry = guard.as_mut().ok_or(ENODEV)?;
 
         registry.names = registry.names.wrapping_add(1);
         let name = CString::try_from_fmt(fmt!("{}-{}", kernel::current!().pid(), registry.names))?;
-        stats.dir = Some(VmDir::new(&registry.vms, &name, mode, parity, counters));
+        stats.dir = Some(VmDir::new(
+            &registry.vms,
+            &name,
+            mode,
+            parity,
+            counters,
+            shown,
+        ));
 
         registry.bound.insert(node);
         registry.total = registry.total.wrapping_add(1);

@@ -11,6 +11,7 @@
 //! |-----------------|-------------------------------------------------------------|
 //! | [`list`]        | nothing, it is what the others keep of a table              |
 //! | [`publication`] | what it takes to put a table in the place of another one    |
+//! | [`lines`]       | nothing, it is how lines of files are written               |
 //! | [`x86`]         | about the routes of a split irqchip, and Hyper-V SINTs      |
 //! | [`arm64`]       | about the routes of irqfds to SPIs and the ITS              |
 
@@ -18,6 +19,7 @@
 
 #[cfg(not(CONFIG_X86))]
 pub(crate) mod arm64;
+pub(crate) mod lines;
 pub(crate) mod list;
 pub(crate) mod publication;
 #[cfg(not(CONFIG_ARM64))]

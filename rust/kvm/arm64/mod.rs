@@ -5,6 +5,7 @@
 use super::{
     bindings,
     counters,
+    files,
     host,
     list,
     srcu,
@@ -14,5 +15,6 @@ use super::{
 pub(crate) mod event;
 pub(crate) mod index;
 pub(crate) mod lines;
+pub(crate) mod snapshot;
 mod views;
 pub(crate) mod vm;

@@ -8,7 +8,11 @@ use crate::routing::arm64::{
         Its,
         Msi, //
     },
-    route::PinRoute, //
+    route::PinRoute,
+    seen::{
+        SeenRoute,
+        Target, //
+    }, //
 };
 
 impl bindings::kvm_irqroute_msi_view {
@@ -46,5 +50,34 @@ impl bindings::kvm_irq_routing_entry {
             pin: irqchip.pin,
             gsi: self.gsi,
         })
+    }
+
+    /// Returns the route as files show it.
+    pub(crate) fn seen(&self) -> SeenRoute {
+        let target = match (self.pin_route(), self.type_) {
+            (Some(route), _) => Target::Pin(route.pin),
+            (None, bindings::KVM_IRQ_ROUTING_MSI) => {
+                // SAFETY: `type_` says that `msi` is the member of the union in use. It consists of
+                // integers, for which any bits are valid; the device ID is in a union with nothing but
+                // padding. The entry is borrowed, so that no one writes it, and lives as long as the
+                // borrow.
+                let (msi, device_id) = unsafe { (&self.u.msi, self.u.msi.__bindgen_anon_1.devid) };
+                let has_device_id = self.flags & bindings::KVM_MSI_VALID_DEVID != 0;
+
+                Target::Msi {
+                    address: u64::from(msi.address_hi) << 32 | u64::from(msi.address_lo),
+                    msi: Msi {
+                        device_id: has_device_id.then_some(device_id),
+                        event_id: msi.data,
+                    },
+                }
+            }
+            (None, other) => Target::Other(other),
+        };
+
+        SeenRoute {
+            gsi: self.gsi,
+            target,
+        }
     }
 }

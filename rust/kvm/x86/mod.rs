@@ -7,6 +7,7 @@ use super::params;
 use super::{
     bindings,
     counters,
+    files,
     host,
     list,
     srcu,
@@ -19,6 +20,7 @@ pub(crate) mod fake;
 pub(crate) mod grace_period;
 pub(crate) mod handled;
 pub(crate) mod index;
+pub(crate) mod snapshot;
 pub(crate) mod vcpu;
 pub(crate) mod views;
 pub(crate) mod vm;

@@ -8,6 +8,7 @@ use super::{
     host::Host, //
 };
 use crate::routing::x86::{
+    seen::Pending,
     sint::{
         Sint,
         SintRegister,
@@ -75,7 +76,7 @@ impl ThisVcpu<'_> {
     }
 }
 
-/// A vCPU that an update asks whether it has to scan, which its own thread may run meanwhile.
+/// A vCPU that an update asks whether it has to scan, or that a file shows, which its own thread may run meanwhile.
 ///
 /// # Invariants
 ///
@@ -92,12 +93,16 @@ impl AskedVcpu<'_> {
     const IRR: usize = 0x200 / 4;
     const STEP: usize = 0x10 / 4;
 
-    /// Returns the vectors that the vCPU has yet to take or to end. All of them, if they may be where
-    /// nobody else sees them.
-    fn pending_eoi(&self) -> VectorSet {
-        let Some(registers) = self.registers else {
-            return VectorSet::from_words([!0; 4]);
-        };
+    /// Returns the vectors whose EOI the vCPU reports.
+    pub(crate) fn handled(&self) -> VectorSet {
+        self.handled.get()
+    }
+
+    /// Returns the vectors that the vCPU has yet to take and to end, unless they may be where nobody
+    /// else sees them.
+    #[inline]
+    pub(crate) fn pending(&self) -> Option<Pending> {
+        let registers = self.registers?;
         let vectors = |first: usize| {
             VectorSet::from_registers(&[0, 1, 2, 3, 4, 5, 6, 7].map(|i: usize| {
                 let offset = first.wrapping_add(i.wrapping_mul(Self::STEP));
@@ -108,7 +113,22 @@ impl AskedVcpu<'_> {
         };
 
         // In the order in which a vector moves on.
-        vectors(Self::IRR).union(&vectors(Self::ISR))
+        Some(Pending {
+            requested: vectors(Self::IRR),
+            in_service: vectors(Self::ISR),
+        })
+    }
+
+    /// Returns the vectors that the vCPU has yet to take or to end. All of them, if they may be where
+    /// nobody else sees them.
+    fn pending_eoi(&self) -> VectorSet {
+        self.pending().map_or(
+            VectorSet::from_words([!0; 4]),
+            |Pending {
+                 requested,
+                 in_service,
+             }| requested.union(&in_service),
+        )
     }
 
     /// Has the vCPU report the EOIs of pending vectors, until its next scan at least: of those that
@@ -149,7 +169,7 @@ pub(crate) struct Found<'a> {
 impl Host {
     /// Makes the vCPUs whose local APIC is `wanted` scan the routes before they next enter the
     /// guest, and with [`Urgency::Now`] waits until none of them is in the guest without having
-    /// heard of it. Process context, in an update of the table; `wanted` must not sleep.
+    /// heard of it. Process context, in an update of the table if any is wanted; `wanted` must not sleep.
     /// Returns how many these are.
     pub(crate) fn request_scan<F>(&self, urgency: Urgency, wanted: F) -> u32
     where
@@ -172,7 +192,8 @@ impl Host {
             // SAFETY: KVM points `handled` to four aligned words of a vCPU, which lives as long as the VM.
             // An update that asks who is wanted is one of a VM in mode `rust`, in which `scan()` and
             // updates alone write to them, atomically; else KVM reads them, in the thread that runs the
-            // vCPU.
+            // vCPU. A file of a VM in another mode only reads them, each in one piece, while KVM's C may
+            // write them: it shows what is there at some moment.
             let handled = unsafe { HandledVectors::new(apic.handled) };
             // INVARIANT: `regs` is null, or KVM points it to the page of the same vCPU.
             let registers = NonNull::new(apic.regs.cast_mut().cast());

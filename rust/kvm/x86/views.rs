@@ -19,6 +19,10 @@ use crate::routing::x86::{
         ReservedPins,
         Route, //
     },
+    seen::{
+        SeenRoute,
+        Target, //
+    },
     sint::SintRoute,
     vector::VectorSet, //
 };
@@ -122,6 +126,36 @@ impl From<&bindings::kvm_irq_routing_entry> for Route {
                 })
             }
             _ => Self::Other,
+        }
+    }
+}
+
+impl From<&bindings::kvm_irq_routing_entry> for SeenRoute {
+    fn from(entry: &bindings::kvm_irq_routing_entry) -> Self {
+        let target = match (Route::from(entry), entry.type_) {
+            (Route::Msi { msi, .. }, _) => Target::Msi(msi),
+            (Route::Sint(SintRoute { vp_index, sint, .. }), _) => Target::Sint { vp_index, sint },
+            (Route::Other, bindings::KVM_IRQ_ROUTING_IRQCHIP) => {
+                // SAFETY: `type_` says that `irqchip` is the member of the union in use. It consists of
+                // integers, for which any bits are valid. The entry is borrowed, so that no one writes
+                // it, and lives as long as the borrow.
+                let irqchip = unsafe { &entry.u.irqchip };
+
+                Target::Irqchip {
+                    chip: irqchip.irqchip,
+                    pin: irqchip.pin,
+                }
+            }
+            (Route::Other, bindings::KVM_IRQ_ROUTING_XEN_EVTCHN) => Target::Xen {
+                // SAFETY: As above, for `xen_evtchn`.
+                port: unsafe { &entry.u.xen_evtchn }.port,
+            },
+            (Route::Other, other) => Target::Other(other),
+        };
+
+        Self {
+            gsi: entry.gsi,
+            target,
         }
     }
 }

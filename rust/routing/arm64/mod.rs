@@ -9,9 +9,11 @@
 //! | [`msi`]    | whether an MSI can reach an ITS, and why not                     |
 //! | [`table`]  | which table takes the place of another one                       |
 //! | [`verify`] | whether C and Rust agree                                         |
+//! | [`seen`]   | what is odd about a route, and how files say so                  |
 
 pub(crate) mod msi;
 pub(crate) mod route;
+pub(crate) mod seen;
 pub(crate) mod spi;
 pub(crate) mod table;
 pub(crate) mod verify;

@@ -15,14 +15,20 @@
 //! | [`sint`]         | where a Hyper-V SINT route is delivered, and who hears of EOIs  |
 //! | [`update`]       | which vCPUs a new routing table makes scan                      |
 //! | [`verify`]       | whether C and Rust agree                                        |
+//! | [`seen`]         | whom a route reaches, for files that show it                    |
+//! | [`remark`]       | what is odd about a route                                       |
+//! | [`lines`]        | nothing, it writes the lines of files                           |
 
 pub(crate) mod apic;
 pub(crate) mod dest_map;
 pub(crate) mod destination;
 pub(crate) mod level_routes;
+pub(crate) mod lines;
 pub(crate) mod msi;
+pub(crate) mod remark;
 pub(crate) mod route;
 pub(crate) mod scan;
+pub(crate) mod seen;
 pub(crate) mod sint;
 pub(crate) mod update;
 pub(crate) mod vector;

@@ -67,6 +67,11 @@ impl Msi {
         }
     }
 
+    /// Returns the delivery mode, bits 10:8 of the data.
+    pub(crate) fn delivery_mode(&self) -> u8 {
+        (self.data >> Self::DELIVERY_SHIFT & 7) as u8
+    }
+
     /// Returns what kind of interrupt it is.
     #[inline]
     pub(crate) fn delivery(&self) -> Delivery {

@@ -13,6 +13,18 @@ pub(crate) const NR_SINTS: u32 = 16;
 pub(crate) struct Sint(u32);
 
 impl Sint {
+    /// All of them.
+    pub(crate) const ALL: [Self; NR_SINTS as usize] = {
+        let mut all = [Self(0); NR_SINTS as usize];
+        let mut number = 0;
+
+        while number < NR_SINTS {
+            all[number as usize] = Self(number);
+            number += 1;
+        }
+        all
+    };
+
     /// Returns the SINT with the given number, if there is one.
     pub(crate) fn new(number: u32) -> Option<Self> {
         (number < NR_SINTS).then_some(Self(number))
@@ -30,6 +42,9 @@ pub(crate) struct SintRegister(pub(crate) u64);
 
 impl SintRegister {
     const MASKED: u64 = 1 << 16;
+
+    /// A SINT after a reset (Hyper-V TLFS, "SINTx Registers").
+    pub(crate) const RESET: Self = Self(Self::MASKED);
 
     /// Returns the vector of the SINT, or nothing if it is masked.
     pub(crate) fn vector(&self) -> Option<u8> {

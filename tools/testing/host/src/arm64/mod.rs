@@ -8,6 +8,7 @@ mod reference;
 
 mod msi;
 mod route;
+mod seen;
 mod spi;
 mod table;
 mod verify;

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How routes, vCPUs and remarks are written in files: a line for each route and each remark, several
+//! for a vCPU.
+
+use super::super::lines::{write_names, write_remark, yes_or_no};
+use super::{
+    apic::{ApicId, LogicalModel},
+    destination::Destination,
+    msi::{Msi, Trigger},
+    remark::{delivery_name, remarks, Remark},
+    seen::{SeenRoute, SeenVcpu, SeenVm, Target},
+    sint::Sint,
+    vector::VectorSet,
+};
+use core::fmt::{Display, Formatter, Result};
+
+/// The names of the columns of routes.
+pub(crate) const ROUTE_COLUMNS: &str =
+    "gsi type pin vector trigger delivery destination apic_ids vcpus remarks";
+
+/// The names of the columns of vCPUs.
+pub(crate) const VCPU_COLUMNS: &str = "vcpu what value";
+
+/// Writes numbers in the order in which they come, such as `0-3,7`, or `-` if there are none.
+fn write_ranges(f: &mut Formatter<'_>, numbers: impl Iterator<Item = u32>) -> Result {
+    let mut range: Option<(u32, u32)> = None;
+
+    for number in numbers {
+        range = match range {
+            Some((first, last)) if last.checked_add(1) == Some(number) => Some((first, number)),
+            Some(done) => {
+                write_range(f, done)?;
+                f.write_str(",")?;
+                Some((number, number))
+            }
+            None => Some((number, number)),
+        };
+    }
+    match range {
+        Some(range) => write_range(f, range),
+        None => f.write_str("-"),
+    }
+}
+
+fn write_range(f: &mut Formatter<'_>, (first, last): (u32, u32)) -> Result {
+    if first == last {
+        write!(f, "{first}")
+    } else {
+        write!(f, "{first}-{last}")
+    }
+}
+
+/// The line of a route.
+pub(crate) struct RouteLine<'a>(pub(crate) &'a SeenVm<'a>, pub(crate) &'a SeenRoute);
+
+fn write_msi(f: &mut Formatter<'_>, vm: &SeenVm<'_>, msi: &Msi, is_pin: bool) -> Result {
+    let trigger = match msi.trigger() {
+        Trigger::Edge => "edge",
+        Trigger::Level => "level",
+    };
+    let (mode, mda) = match msi.destination(vm.api.format) {
+        Destination::Physical(mda) => ("physical", mda),
+        Destination::Logical(mda) => ("logical", mda),
+    };
+
+    write!(
+        f,
+        "msi {} {:#04x} {trigger} {} {mode}:{mda:#x}",
+        yes_or_no(is_pin),
+        msi.vector(),
+        delivery_name(msi.delivery_mode()),
+    )
+}
+
+fn write_target(f: &mut Formatter<'_>, vm: &SeenVm<'_>, route: &SeenRoute) -> Result {
+    match route.target {
+        Target::Msi(msi) => write_msi(f, vm, &msi, vm.is_pin(route)),
+        Target::Sint { vp_index, sint } => {
+            let vector = Sint::new(sint)
+                .and_then(|sint| vm.vp(vp_index)?.sint(sint))
+                .and_then(|register| register.vector());
+
+            f.write_str("sint no ")?;
+            match vector {
+                Some(vector) => write!(f, "{vector:#04x}")?,
+                None => f.write_str("-")?,
+            }
+            write!(f, " edge fixed vp:{vp_index},sint:{sint}")
+        }
+        Target::Irqchip { chip, pin } => {
+            let chip = match chip {
+                0 => "pic_master",
+                1 => "pic_slave",
+                2 => "ioapic",
+                _ => "unknown",
+            };
+
+            write!(f, "irqchip no - - - {chip}:{pin}")
+        }
+        Target::Xen { port } => write!(f, "xen no - - - port:{port}"),
+        Target::Other(kind) => write!(f, "type_{kind} no - - - -"),
+    }
+}
+
+impl Display for RouteLine<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self(vm, route) = *self;
+
+        write!(f, "{} ", route.gsi)?;
+        write_target(f, vm, route)?;
+        f.write_str(" ")?;
+        write_ranges(f, vm.reached(&route.target).map(SeenVcpu::apic_id))?;
+        f.write_str(" ")?;
+        write_ranges(f, vm.reached(&route.target).map(|vcpu| vcpu.id))?;
+
+        f.write_str(" ")?;
+        write_names(f, remarks(vm, route).iter().flatten().map(Remark::name))
+    }
+}
+
+/// The lines of the remarks on a route, one for each.
+pub(crate) struct RemarkLines<'a>(pub(crate) &'a SeenVm<'a>, pub(crate) &'a SeenRoute);
+
+impl Display for RemarkLines<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self(vm, route) = *self;
+
+        for remark in remarks(vm, route).iter().flatten() {
+            write_remark(f, route.gsi, remark.name(), remark.loses(), remark)?;
+        }
+        Ok(())
+    }
+}
+
+/// The lines of a vCPU.
+pub(crate) struct VcpuLines<'a>(pub(crate) &'a SeenVm<'a>, pub(crate) &'a SeenVcpu);
+
+fn vectors(set: &VectorSet) -> impl Iterator<Item = u8> + '_ {
+    (0..=u8::MAX).filter(|vector| set.contains(*vector))
+}
+
+struct Vectors<'a>(&'a VectorSet);
+
+impl Display for Vectors<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let mut separator = "";
+
+        for vector in vectors(self.0) {
+            write!(f, "{separator}{vector:#04x}")?;
+            separator = ",";
+        }
+        f.write_str(if separator.is_empty() { "-" } else { "" })
+    }
+}
+
+impl VcpuLines<'_> {
+    fn write_apic(&self, f: &mut Formatter<'_>) -> Result {
+        let Self(_, vcpu) = self;
+        let id = vcpu.id;
+
+        writeln!(f, "{id} apic_id {}", vcpu.apic_id())?;
+        match vcpu.apic {
+            ApicId::X2Apic { ldr, .. } => {
+                writeln!(f, "{id} mode x2apic\n{id} logical_id {ldr:#x}")
+            }
+            ApicId::XApic {
+                logical_id, model, ..
+            } => {
+                let model = match model {
+                    LogicalModel::Flat => "flat",
+                    LogicalModel::Cluster => "cluster",
+                    LogicalModel::Reserved => "reserved",
+                };
+
+                writeln!(
+                    f,
+                    "{id} mode xapic_{model}\n{id} logical_id {logical_id:#x}"
+                )
+            }
+        }
+    }
+
+    fn write_eoi_exits(&self, f: &mut Formatter<'_>) -> Result {
+        let Self(vm, vcpu) = self;
+
+        for vector in vectors(&vcpu.handled) {
+            write!(f, "{} eoi_exit {vector:#04x} gsis ", vcpu.id)?;
+            write_ranges(f, vm.pins_of(vcpu, vector))?;
+            f.write_str(if vm.pins_of(vcpu, vector).next().is_none() {
+                " stale\n"
+            } else {
+                "\n"
+            })?;
+        }
+        Ok(())
+    }
+
+    fn write_pending(&self, f: &mut Formatter<'_>) -> Result {
+        let id = self.1.id;
+
+        match &self.1.pending {
+            Some(pending) => writeln!(
+                f,
+                "{id} requested {}\n{id} in_service {}",
+                Vectors(&pending.requested),
+                Vectors(&pending.in_service)
+            ),
+            None => writeln!(f, "{id} requested unknown\n{id} in_service unknown"),
+        }
+    }
+
+    fn write_synic(&self, f: &mut Formatter<'_>) -> Result {
+        let Self(vm, vcpu) = self;
+        let id = vcpu.id;
+
+        match vcpu.vp_index {
+            Some(vp_index) => writeln!(f, "{id} vp_index {vp_index}")?,
+            None => writeln!(f, "{id} vp_index unknown")?,
+        }
+        let (Some(_), Some(vp_index)) = (vcpu.sints, vcpu.vp_index) else {
+            return writeln!(f, "{id} synic off");
+        };
+
+        writeln!(f, "{id} synic on")?;
+        for sint in Sint::ALL {
+            let number = sint.number();
+            let is_routed = vm.gsis_of_sint(vp_index, number).next().is_some();
+
+            match vcpu.sint(sint).and_then(|register| register.vector()) {
+                Some(vector) => write!(f, "{id} sint {number} vector {vector:#04x} gsis ")?,
+                None if is_routed => write!(f, "{id} sint {number} masked gsis ")?,
+                None => continue,
+            }
+            write_ranges(f, vm.gsis_of_sint(vp_index, number))?;
+            f.write_str("\n")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for VcpuLines<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        self.write_apic(f)?;
+        self.write_eoi_exits(f)?;
+        self.write_pending(f)?;
+        self.write_synic(f)
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What files in debugfs read of struct kvm: the current routing table, and what
+ * decides how its routes are read.  Hooks do without: they get all that they need.
+ */
+#include <linux/kvm_host.h>
+#include <linux/sched.h>
+
+#include "helpers.h"
+
+static void copy_route(struct kvm_irq_routing_entry *to,
+		       const struct kvm_kernel_irq_routing_entry *from)
+{
+	*to = (struct kvm_irq_routing_entry) {
+		.gsi = from->gsi,
+		.type = from->type,
+	};
+
+	switch (from->type) {
+	case KVM_IRQ_ROUTING_IRQCHIP:
+		to->u.irqchip.irqchip = from->irqchip.irqchip;
+		to->u.irqchip.pin = from->irqchip.pin;
+		break;
+	case KVM_IRQ_ROUTING_MSI:
+		to->flags = from->msi.flags;
+		to->u.msi.address_lo = from->msi.address_lo;
+		to->u.msi.address_hi = from->msi.address_hi;
+		to->u.msi.data = from->msi.data;
+		to->u.msi.devid = from->msi.devid;
+		break;
+	case KVM_IRQ_ROUTING_HV_SINT:
+		to->u.hv_sint.vcpu = from->hv_sint.vcpu;
+		to->u.hv_sint.sint = from->hv_sint.sint;
+		break;
+	case KVM_IRQ_ROUTING_XEN_EVTCHN:
+		to->u.xen_evtchn.port = from->xen_evtchn.port;
+		to->u.xen_evtchn.vcpu = from->xen_evtchn.vcpu_id;
+		to->u.xen_evtchn.priority = from->xen_evtchn.priority;
+		break;
+	}
+}
+
+int irqroute_copy_routes(struct kvm *kvm, struct kvm_irq_routing_entry *routes, u32 room)
+{
+	struct mutex *lock = &kvm->irqroute.update_lock;
+	struct kvm_irq_routing_table *table;
+	int r;
+	u32 i;
+
+	/* Or KVM has another layout than the headers that this was built with. */
+	if (kvm->irqroute.hooks != &kvm_irqroute_hooks)
+		return -ENODEV;
+
+	/*
+	 * A read-side critical section of irq_srcu would not do: a VM that goes away
+	 * frees tables that were replaced without waiting for their readers.  But it
+	 * frees the current one only when the files are gone.
+	 */
+	r = mutex_lock_killable(lock);
+	if (r)
+		return r;
+
+	table = rcu_dereference_protected(kvm->irq_routing, lockdep_is_held(lock));
+	r = table->nr;
+	if (table->nr <= room)
+		for (i = 0; i < table->nr; i++)
+			copy_route(&routes[i], &table->entries[i]);
+	mutex_unlock(lock);
+	return r;
+}
+
+#ifdef CONFIG_X86
+bool irqroute_view_vm(struct kvm *kvm, struct kvm_irqroute_vm_view *view)
+{
+	bool split = READ_ONCE(kvm->arch.irqchip_mode) == KVM_IRQCHIP_SPLIT;
+
+	*view = (struct kvm_irqroute_vm_view) {
+		.nr_reserved_pins = split ? READ_ONCE(kvm->arch.nr_reserved_ioapic_pins) : 0,
+		.x2apic_format = READ_ONCE(kvm->arch.x2apic_format),
+		.broadcast_quirk = !READ_ONCE(kvm->arch.x2apic_broadcast_quirk_disabled),
+	};
+	return split;
+}
+
+u32 irqroute_max_vcpus(void)
+{
+	return KVM_MAX_VCPUS;
+}
+#else
+bool irqroute_view_vm(struct kvm *kvm, struct kvm_irqroute_vm_view *view)
+{
+	view->nr_spis = READ_ONCE(kvm->arch.vgic.nr_spis);
+	return READ_ONCE(kvm->arch.vgic.has_its);
+}
+#endif
+
+void irqroute_cond_resched(void)
+{
+	cond_resched();
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How routes, vCPUs and remarks are written.
+
+use super::routing::{
+    lines::TableRemarkLine,
+    x86::{
+        apic::{ApicId, BroadcastQuirk, LogicalModel, X2ApicApi},
+        lines::{RemarkLines, RouteLine, VcpuLines, ROUTE_COLUMNS},
+        msi::{Msi, MsiFormat},
+        route::ReservedPins,
+        seen::{Pending, SeenRoute, SeenVcpu, SeenVm, Target},
+        sint::SintRegister,
+        vector::VectorSet,
+    },
+    Parity,
+};
+
+fn set(vectors: &[u8]) -> VectorSet {
+    let mut set = VectorSet::EMPTY;
+
+    for vector in vectors {
+        set.insert(*vector);
+    }
+    set
+}
+
+fn msi(gsi: u32, address_lo: u32, data: u32) -> SeenRoute {
+    SeenRoute {
+        gsi,
+        target: Target::Msi(Msi {
+            address_lo,
+            address_hi: 0,
+            data,
+        }),
+    }
+}
+
+fn sint(gsi: u32, vp_index: u32, sint: u32) -> SeenRoute {
+    SeenRoute {
+        gsi,
+        target: Target::Sint { vp_index, sint },
+    }
+}
+
+/// Has `check` look at a VM of 24 pins and vCPUs 0 to 3 and 9, of which the last one is in xAPIC mode. vCPU 9
+/// has VP index 1, and a SynIC.
+fn with_vm(routes: &[SeenRoute], check: impl FnOnce(&SeenVm<'_>)) {
+    let api = X2ApicApi {
+        format: MsiFormat::Compat,
+        quirk: BroadcastQuirk::On,
+    };
+    let pins = ReservedPins(24);
+    let mut vcpus: Vec<_> = (0..4)
+        .map(|id| {
+            SeenVcpu::new(
+                id,
+                ApicId::X2Apic { id, ldr: 1 << id },
+                VectorSet::EMPTY,
+                None,
+            )
+        })
+        .collect();
+    let mut last = SeenVcpu::new(
+        9,
+        ApicId::XApic {
+            id: 12,
+            initial_id: 9,
+            logical_id: 0x80,
+            model: LogicalModel::Flat,
+        },
+        set(&[0x31, 0x99]),
+        Some(Pending {
+            requested: set(&[0x31, 0x32]),
+            in_service: VectorSet::EMPTY,
+        }),
+    );
+    let mut sints = [SintRegister::RESET; 16];
+
+    sints[2] = SintRegister(0x60);
+    sints[4] = SintRegister(0x2_0061);
+    last.vp_index = Some(1);
+    last.sints = Some(sints);
+    vcpus.push(last);
+    for vcpu in &mut vcpus {
+        vcpu.note_pins(routes, pins, api);
+    }
+    check(&SeenVm {
+        parity: Parity::Off,
+        api,
+        pins: Some(pins),
+        routes,
+        vcpus: &vcpus,
+    });
+}
+
+#[test]
+fn routes() {
+    for (route, line) in [
+        (
+            msi(5, 0xfee0_1000, 0x8031),
+            "5 msi yes 0x31 level fixed physical:0x1 1 1 -",
+        ),
+        (
+            msi(5, 0xfeef_f000, 0x0031),
+            "5 msi yes 0x31 edge fixed physical:0xff 0-3,12 0-3,9 -",
+        ),
+        (
+            msi(24, 0xfee8_5004, 0x0131),
+            "24 msi no 0x31 edge lowest logical:0x85 0,2,12 0,2,9 -",
+        ),
+        (
+            msi(24, 0xfee0_9000, 0x8003),
+            "24 msi no 0x03 level fixed physical:0x9 - - \
+             vector_below_16,level_outside_pins,reaches_nobody",
+        ),
+        (
+            msi(3, 0xfee0_0000, 0x0400),
+            "3 msi yes 0x00 edge nmi physical:0x0 0 0 no_vector",
+        ),
+        (
+            sint(40, 1, 2),
+            "40 sint no 0x60 edge fixed vp:1,sint:2 12 9 -",
+        ),
+        (
+            sint(40, 1, 3),
+            "40 sint no - edge fixed vp:1,sint:3 - - sint_masked",
+        ),
+        (
+            sint(40, 7, 99),
+            "40 sint no - edge fixed vp:7,sint:99 - - no_such_sint",
+        ),
+        (
+            SeenRoute {
+                gsi: 7,
+                target: Target::Irqchip { chip: 2, pin: 8 },
+            },
+            "7 irqchip no - - - ioapic:8 - - -",
+        ),
+        (
+            SeenRoute {
+                gsi: 7,
+                target: Target::Xen { port: 3 },
+            },
+            "7 xen no - - - port:3 - - -",
+        ),
+        (
+            SeenRoute {
+                gsi: 4095,
+                target: Target::Other(3),
+            },
+            "4095 type_3 no - - - - - - -",
+        ),
+    ] {
+        with_vm(&[route], |vm| {
+            assert_eq!(
+                RouteLine(vm, &vm.routes[0]).to_string(),
+                format!("{line}\n")
+            );
+        });
+        assert_eq!(
+            line.split(' ').count(),
+            ROUTE_COLUMNS.split(' ').count(),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn remarks_have_a_line_each() {
+    with_vm(&[msi(24, 0xfee0_9000, 0x8003)], |vm| {
+        assert_eq!(
+            RemarkLines(vm, &vm.routes[0]).to_string(),
+            "24 vector_below_16 yes vector 0x3 is never delivered\n\
+             24 level_outside_pins yes level-triggered, but the 24 pins end below: its EOI is not reported\n\
+             24 reaches_nobody yes no vCPU accepts the destination\n"
+        );
+    });
+    with_vm(
+        &[msi(5, 0xfee0_1000, 0x8031), msi(6, 0xfee0_1000, 0x8031)],
+        |vm| {
+            assert_eq!(
+                RemarkLines(vm, &vm.routes[0]).to_string(),
+                "5 shared_vector no GSI 6 sends a vCPU the same vector: the EOI of one is that of both\n"
+            );
+        },
+    );
+    with_vm(&[msi(5, 0xfee0_1000, 0x8031)], |vm| {
+        assert_eq!(RemarkLines(vm, &vm.routes[0]).to_string(), "");
+    });
+}
+
+#[test]
+fn table_that_is_full() {
+    for nr in [0, 1, 4095] {
+        assert_eq!(TableRemarkLine(nr).to_string(), "", "{nr}");
+    }
+    assert_eq!(
+        TableRemarkLine(4096).to_string(),
+        "- table_full no there is no room for another route\n"
+    );
+}
+
+#[test]
+fn vcpus() {
+    let table = [
+        // To vCPU 9, by its APIC ID.
+        msi(5, 0xfee0_c000, 0x8031),
+        msi(6, 0xfee0_c000, 0x8031),
+        msi(7, 0xfee0_c000, 0x8031),
+        // Edge, elsewhere, and not a pin.
+        msi(8, 0xfee0_c000, 0x0099),
+        msi(9, 0xfee0_0000, 0x8099),
+        msi(24, 0xfee0_c000, 0x8099),
+        sint(40, 1, 2),
+        sint(41, 1, 3),
+        sint(42, 1, 2),
+        sint(43, 0, 2),
+    ];
+
+    with_vm(&table, |vm| {
+        assert_eq!(
+            VcpuLines(vm, &vm.vcpus[4]).to_string(),
+            "9 apic_id 12\n\
+             9 mode xapic_flat\n\
+             9 logical_id 0x80\n\
+             9 eoi_exit 0x31 gsis 5-7\n\
+             9 eoi_exit 0x99 gsis - stale\n\
+             9 requested 0x31,0x32\n\
+             9 in_service -\n\
+             9 vp_index 1\n\
+             9 synic on\n\
+             9 sint 2 vector 0x60 gsis 40,42\n\
+             9 sint 3 masked gsis 41\n\
+             9 sint 4 vector 0x61 gsis -\n"
+        );
+        assert_eq!(
+            VcpuLines(vm, &vm.vcpus[1]).to_string(),
+            "1 apic_id 1\n\
+             1 mode x2apic\n\
+             1 logical_id 0x2\n\
+             1 requested unknown\n\
+             1 in_service unknown\n\
+             1 vp_index unknown\n\
+             1 synic off\n"
+        );
+    });
+}
