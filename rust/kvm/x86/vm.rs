@@ -42,6 +42,7 @@ use crate::routing::{
             ApicId,
             X2ApicApi, //
         },
+        remark,
         scan::{
             owed,
             scan,
@@ -94,6 +95,8 @@ pub(crate) struct Vm {
     x2apic_format: Atomic<u32>,
     /// What the indexes occupy that have been replaced since readers were waited for. Written as above.
     retired_bytes: Atomic<usize>,
+    /// Which losing remarks were logged, a bit for each. Written as above.
+    logged: Atomic<u32>,
     #[pin]
     grace_period: GracePeriod,
 }
@@ -127,6 +130,7 @@ impl Vm {
             vp_index_cache: VpIndexCache::new(),
             x2apic_format: Atomic::new(0),
             retired_bytes: Atomic::new(0),
+            logged: Atomic::new(0),
             grace_period <- GracePeriod::new(),
         })
     }
@@ -225,9 +229,34 @@ impl Vm {
             }
             self.begin_grace_period(api, is_awaited, old, &new, same_first);
         }
+        if !is_same(level_routes(old.as_deref()), level_routes(new.as_deref())) {
+            self.log_losing(new.as_deref());
+        }
         self.x2apic_format.store(view.x2apic_format.into(), Relaxed);
         self.stats.count_update(is_awaited);
         Ok((is_awaited, new))
+    }
+
+    /// Logs why interrupts by a table are lost, as far as its index shows it: each reason once for each
+    /// VM, within a rate limit.
+    fn log_losing(&self, new: Option<&Index>) {
+        let Some(new) = new else { return };
+        let routes = new.level_routes();
+        let remarks = remark::losing(&routes.vectors(), routes.msis(), new.sints());
+
+        for (bit, remark) in [1, 2].into_iter().zip(remarks) {
+            let logged = self.logged.load(Relaxed);
+
+            if let Some(remark) = remark.filter(|_| logged & bit == 0 && host::may_log()) {
+                self.logged.store(logged | bit, Relaxed);
+                pr_warn!(
+                    "process {} set a route that loses interrupts: {}: {}\n",
+                    kernel::current!().pid(),
+                    remark.name(),
+                    format_args!("{remark}")
+                );
+            }
+        }
     }
 
     /// Returns what the indexes occupy that have been replaced, once `new` replaces `old`.

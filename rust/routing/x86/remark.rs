@@ -5,7 +5,8 @@
 use super::{
     msi::{Delivery, Msi, Trigger},
     seen::{SeenRoute, SeenVm, Target},
-    sint::Sint,
+    sint::{Sint, SintRoute},
+    vector::VectorSet,
 };
 use core::fmt::{Display, Formatter, Result};
 
@@ -181,4 +182,32 @@ pub(crate) fn remarks(vm: &SeenVm<'_>, route: &SeenRoute) -> Remarks {
         Target::Sint { vp_index, sint } => [of_sint(vm, vp_index, sint), None, None, None],
         _ => [None; 4],
     }
+}
+
+/// Returns what shows of a table by itself, without a look at vCPUs, and makes it lose interrupts: of
+/// its level routes of pins, which send `vectors`, and of its SINT routes.
+pub(crate) fn losing(
+    vectors: &VectorSet,
+    msis: &[Msi],
+    sints: &[SintRoute],
+) -> [Option<Remark>; 2] {
+    let illegal = VectorSet::from_words([(1 << FIRST_VECTOR) - 1, 0, 0, 0]);
+    // As a rule there are none to look for.
+    let msis = if vectors.intersection(&illegal).is_empty() {
+        &[]
+    } else {
+        msis
+    };
+    let is_illegal =
+        |msi: &&Msi| msi.delivery() == Delivery::Vector && illegal.contains(msi.vector());
+
+    [
+        msis.iter()
+            .find(is_illegal)
+            .and_then(|msi| below_16(msi.vector())),
+        sints
+            .iter()
+            .find(|route| Sint::new(route.sint).is_none())
+            .map(|route| Remark::NoSuchSint(route.sint)),
+    ]
 }

@@ -6,10 +6,10 @@ use super::routing::{
     x86::{
         apic::{ApicId, BroadcastQuirk, X2ApicApi},
         msi::{Msi, MsiFormat},
-        remark::{remarks, Remark},
+        remark::{losing, remarks, Remark},
         route::ReservedPins,
         seen::{SeenRoute, SeenVcpu, SeenVm, Target},
-        sint::SintRegister,
+        sint::{SintRegister, SintRoute},
         vector::VectorSet,
     },
     Parity,
@@ -283,5 +283,44 @@ fn what_loses_interrupts() {
         (Remark::SintMasked(2), true),
     ] {
         assert_eq!(remark.loses(), loses, "{remark:?}");
+    }
+}
+
+#[test]
+fn what_an_index_shows() {
+    let sint = |sint| SintRoute {
+        sint,
+        ..SintRoute::default()
+    };
+
+    for (data, sints, expected) in [
+        (&[][..], &[][..], [None, None]),
+        (&[0x10, 0xff], &[0, 15], [None, None]),
+        (
+            &[0x31, 0xf, 0x2],
+            &[15, 16, 17],
+            [
+                Some(Remark::VectorBelow16(0xf)),
+                Some(Remark::NoSuchSint(16)),
+            ],
+        ),
+        (&[0x0], &[], [Some(Remark::VectorBelow16(0)), None]),
+        (
+            &[0x31],
+            &[u32::MAX],
+            [None, Some(Remark::NoSuchSint(u32::MAX))],
+        ),
+        // An NMI, with what is no vector.
+        (&[0x400], &[], [None, None]),
+        (&[0x400, 0x101], &[], [Some(Remark::VectorBelow16(1)), None]),
+    ] {
+        let msis: Vec<_> = data.iter().map(|data| msi(0, LEVEL | data)).collect();
+        let sints: Vec<_> = sints.iter().map(|number| sint(*number)).collect();
+        let mut vectors = VectorSet::EMPTY;
+
+        for msi in &msis {
+            vectors.insert(msi.data as u8);
+        }
+        assert_eq!(losing(&vectors, &msis, &sints), expected, "{data:x?}");
     }
 }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A guest or a VMM that does the same thing over and over, wrong things included,
- * does not fill the kernel log: kvm_irqroute adds nothing to it.
+ * does not fill the kernel log: kvm_irqroute adds nothing to it but one line for each
+ * reason for which a VM's routes lose interrupts.
  *
- * Only where C and Rust do not agree, in mode "verify", it may: every difference
- * counts, and some are logged.  A module that is built to disagree shows that.
+ * Where C and Rust do not agree, in mode "verify", it may add more: every
+ * difference counts, and some are logged.  A module that is built to disagree shows that.
  */
 #include <sys/klog.h>
 
 #include "irqroute_harness.h"
 #include "synic.h"
+#include "vm_files.h"
 
 #define NR_PINS		24
 #define NR_ROUNDS	3000
@@ -129,6 +131,8 @@ TEST_F(log, deliveries_that_fail)
 		   sint_route(GSI_SINT + 1, 0, HV_NR_SINTS),
 		   sint_route(GSI_SINT + 2, 77, 2),
 		   sint_route(GSI_SINT + 3, UINT_MAX, UINT_MAX));
+	/* It may have been said once that there is no such SINT. */
+	self->before.lines = nr_log_lines();
 
 	for (i = 0; i < NR_ROUNDS; i++) {
 		struct kvm_irq_level level = { .irq = GSI_SINT + i % 4, .level = 1 };
@@ -138,6 +142,33 @@ TEST_F(log, deliveries_that_fail)
 	}
 	expect_log(&self->before, NR_ROUNDS);
 	kvm_vm_free(vm);
+}
+
+/* Each reason is said once for each VM that the module handles, in whatever mode. */
+TEST_F(log, routes_that_lose_interrupts)
+{
+	char dir[256];
+	u32 lines;
+	int i, n;
+
+	/* What was logged before no longer counts. */
+	sleep(LOG_INTERVAL + 1);
+
+	for (n = 1; n <= 2; n++) {
+		struct kvm_vm *vm = vm_create_split(1, NR_PINS);
+		bool is_bound = find_vm_dir(dir, sizeof(dir));
+
+		for (i = 0; i < NR_ROUNDS; i++)
+			SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, i % 16)),
+				   sint_route(GSI_SINT, 0, HV_NR_SINTS + i),
+				   msi_route(6, LEVEL_MSI(0, 0, .delivery_mode = APIC_DM_NMI)));
+
+		lines = nr_log_lines() - self->before.lines;
+		ksft_print_msg("VM %d is %s, lines logged: %u\n", n,
+			       is_bound ? "bound" : "not bound", lines);
+		TEST_ASSERT_EQ(lines, is_bound ? 2 * n : 0);
+		kvm_vm_free(vm);
+	}
 }
 
 /* EOMs and EOIs that end nothing, and changes of SINTs, each of which makes the vCPU scan. */
