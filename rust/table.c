@@ -20,6 +20,11 @@ static void copy_route(struct kvm_irq_routing_entry *to,
 	case KVM_IRQ_ROUTING_IRQCHIP:
 		to->u.irqchip.irqchip = from->irqchip.irqchip;
 		to->u.irqchip.pin = from->irqchip.pin;
+#ifdef CONFIG_X86
+		/* KVM goes on counting where the first PIC ends. */
+		if (from->irqchip.irqchip == KVM_IRQCHIP_PIC_SLAVE)
+			to->u.irqchip.pin -= 8;
+#endif
 		break;
 	case KVM_IRQ_ROUTING_MSI:
 		to->flags = from->msi.flags;
