@@ -56,7 +56,8 @@ pub(crate) struct Snapshot {
 }
 
 impl Host {
-    /// Looks at all vCPUs, none of which is asked for anything. Process context.
+    /// Looks at all vCPUs, none of which is asked for anything. Process context. Until KVM has set up
+    /// the VM there are none, and KVM looks at nothing else.
     fn look_at_vcpus(&self) -> Result<KVVec<SeenVcpu>> {
         let mut room = 0;
 

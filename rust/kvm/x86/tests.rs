@@ -10,6 +10,10 @@ mod suite {
         bindings,
         counters::Event,
         fake,
+        files::{
+            File,
+            Table, //
+        },
         grace_period::{
             GracePeriod,
             Phase, //
@@ -19,6 +23,7 @@ mod suite {
         index::Index,
         list::SmallList,
         params::Mode,
+        snapshot::Snapshot,
         srcu::IrqSrcu,
         stats::Stats,
         vcpu::ThisVcpu,
@@ -42,6 +47,10 @@ mod suite {
                 Route, //
             },
             scan::Scan,
+            seen::{
+                SeenRoute,
+                Target, //
+            },
             sint::{
                 SintError,
                 SintRoute, //
@@ -58,6 +67,7 @@ mod suite {
     };
     use kernel::{
         prelude::*,
+        str::CString,
         sync::{
             atomic::Relaxed,
             Arc,
@@ -786,5 +796,110 @@ mod suite {
         ] {
             assert_eq!(mode.as_raw(parity), raw as i32);
         }
+    }
+
+    #[test]
+    fn routes_that_files_show() {
+        let msi = fake::msi_route(5, 0x1234_5600_fee0_1004, 0x8041);
+        let sint = fake::sint_route(7, 3, 2);
+        let mut irqchip = bindings::kvm_irq_routing_entry {
+            gsi: 9,
+            type_: bindings::KVM_IRQ_ROUTING_IRQCHIP,
+            ..Default::default()
+        };
+        irqchip.u.irqchip = bindings::kvm_irq_routing_irqchip { irqchip: 2, pin: 8 };
+        let mut xen = bindings::kvm_irq_routing_entry {
+            gsi: 10,
+            type_: bindings::KVM_IRQ_ROUTING_XEN_EVTCHN,
+            ..Default::default()
+        };
+        xen.u.xen_evtchn.port = 3;
+        let other = bindings::kvm_irq_routing_entry {
+            gsi: 11,
+            type_: bindings::KVM_IRQ_ROUTING_S390_ADAPTER,
+            ..Default::default()
+        };
+
+        for (route, gsi, target) in [
+            (
+                &msi,
+                5,
+                Target::Msi(Msi {
+                    address_lo: 0xfee0_1004,
+                    address_hi: 0x1234_5600,
+                    data: 0x8041,
+                }),
+            ),
+            (
+                &sint,
+                7,
+                Target::Sint {
+                    vp_index: 3,
+                    sint: 2,
+                },
+            ),
+            (&irqchip, 9, Target::Irqchip { chip: 2, pin: 8 }),
+            (&xen, 10, Target::Xen { port: 3 }),
+            (&other, 11, Target::Other(3)),
+        ] {
+            assert_eq!(SeenRoute::from(route), SeenRoute { gsi, target });
+        }
+    }
+
+    /// Tells whether a record of a file is `expected`.
+    fn is_record(snapshot: &Snapshot, file: File, number: usize, expected: &CStr) -> bool {
+        let same = Cell::new(false);
+
+        snapshot.print(file, number, |args| {
+            same.set(CString::try_from_fmt(args).is_ok_and(|line| &*line == expected));
+        });
+        same.get()
+    }
+
+    #[test]
+    fn files_of_a_vm() -> Result {
+        fake::reset(0x60);
+        fake::STATE.apic_id.store(3, Relaxed);
+        if let (Some(handled), Some(irr)) =
+            (fake::STATE.handled.get(1), fake::STATE.regs.get(0x210 / 4))
+        {
+            // Vectors 0x41 and 0x42, and 0x25.
+            handled.store(0x6, Relaxed);
+            irr.store(1 << 5, Relaxed);
+        }
+
+        // SAFETY: The fake KVM's functions do not follow the pointer to the VM, and share nothing
+        // but atomics. Its ops are constant and static.
+        let host = unsafe { Host::new(fake::kvm(), &fake::OPS) }.ok_or(EINVAL)?;
+        let mut routes = KVVec::with_capacity(2, GFP_KERNEL)?;
+        routes.push_within_capacity(fake::msi_route(5, 0xfee0_3000, LEVEL | 0x41))?;
+        routes.push_within_capacity(fake::msi_route(24, 0xfee0_3000, LEVEL | 0x43))?;
+        let table = Table {
+            routes,
+            view: fake::split_vm(),
+            has_chip: true,
+        };
+        let snapshot = Snapshot::new(&host, Parity::Off, table)?;
+
+        assert_eq!(snapshot.nr_records(File::Routes), 3);
+        assert_eq!(snapshot.nr_records(File::Vcpus), 2);
+        assert_eq!(snapshot.nr_records(File::Remarks), 4);
+        let line = c"5 msi yes 0x41 level fixed physical:0x3 3 3 -\n";
+        assert!(is_record(&snapshot, File::Routes, 1, line));
+        // The SynIC is that of a vCPU that came later.
+        let lines = c"3 apic_id 3\n3 mode xapic_flat\n3 logical_id 0x2\n\
+            3 eoi_exit 0x41 gsis 5\n3 eoi_exit 0x42 gsis - stale\n\
+            3 requested 0x25\n3 in_service -\n3 vp_index unknown\n3 synic off\n";
+        assert!(is_record(&snapshot, File::Vcpus, 1, lines));
+        assert!(is_record(&snapshot, File::Remarks, 1, c""));
+        let line = c"24 level_outside_pins yes \
+            level-triggered, but the 24 pins end below: its EOI is not reported\n";
+        assert!(is_record(&snapshot, File::Remarks, 2, line));
+        assert!(is_record(&snapshot, File::Remarks, 3, c""));
+
+        // Nobody was asked for anything.
+        assert_eq!(fake::STATE.requests.load(Relaxed), 0);
+        assert_eq!(fake::STATE.kicks.load(Relaxed), 0);
+        Ok(())
     }
 }
