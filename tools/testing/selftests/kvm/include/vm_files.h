@@ -44,7 +44,7 @@ static inline bool find_vm_dir(char *path, size_t size)
 
 static inline int open_vm_file(const char *dir, const char *name)
 {
-	char path[256];
+	char path[512];
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	return open(path, O_RDONLY);

@@ -159,7 +159,7 @@ TEST_F(log, routes_that_lose_interrupts)
 		bool is_bound = find_vm_dir(dir, sizeof(dir));
 
 		for (i = 0; i < NR_ROUNDS; i++)
-			SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, i % 16)),
+			SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, i)),
 				   sint_route(GSI_SINT, 0, HV_NR_SINTS + i),
 				   msi_route(6, LEVEL_MSI(0, 0, .delivery_mode = APIC_DM_NMI)));
 
