@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * All that has to do with GSI routes on arm64 at once, from eight threads:
+ * All that has to do with GSI routes on arm64 at once, from nine threads:
  *
  *	two run a vCPU each		which takes interrupts all the time
  *	one is two devices		which raise level-triggered SPIs by resample irqfds
@@ -10,6 +10,7 @@
  *	one raises GSIs by irqfds, which it assigns and deassigns
  *	one makes VMs, has each take an interrupt, and destroys them; each is for another
  *	mode of the module
+ *	one reads the files that the module has of each VM
  *
  * The routes of the devices are the same in all tables.  Whatever else goes on, each of their
  * interrupts is taken once, and its end is heard of once.
@@ -34,7 +35,7 @@
 #define LOOKS			200
 
 enum op {
-	RUN, END, UPDATE, REFUSED_UPDATE, DEAD_MSI, LINE, IRQFD, VM, NR_OPS
+	RUN, END, UPDATE, REFUSED_UPDATE, DEAD_MSI, LINE, IRQFD, FILES, VM, NR_OPS
 };
 
 static const char * const op_names[NR_OPS] = {
@@ -45,6 +46,7 @@ static const char * const op_names[NR_OPS] = {
 	[DEAD_MSI]		= "MSIs to nowhere",
 	[LINE]			= "changed lines",
 	[IRQFD]			= "raised irqfds",
+	[FILES]			= "files read",
 	[VM]			= "VMs",
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Everything at once, from several threads, for --seconds (default 10), or with --vms one
+ * Everything at once, from several threads, for --seconds (default 10), or with --vms two
  * of the threads only: that which makes VMs, has each take an interrupt, and destroys them,
- * each for another mode of the module.  With --vms the module is left as it is: it may be
- * loaded and unloaded meanwhile.
+ * each for another mode of the module; and that which reads the files of all VMs.  With
+ * --vms the module is left as it is: it may be loaded and unloaded meanwhile.
  */
 #ifndef SELFTEST_KVM_STRESS_H
 #define SELFTEST_KVM_STRESS_H
@@ -18,10 +18,12 @@
 #include "helper.h"
 #include "kselftest.h"
 #include "test_util.h"
+#include "vm_files.h"
 
 #define MAX_MORE_SECONDS	120
 #define MAX_THREADS		16
 #define MAX_PAUSE_US		100000
+#define MAX_FILE_PAUSE_US	20000
 #define MAX_OPS			16
 
 struct work {
@@ -35,7 +37,7 @@ struct stress {
 	u32 nr_work;
 	/* Makes one VM that works, for the thread that has no other work. */
 	void (*try_vm)(void);
-	/* What is counted in done[]; the last one is VMs. */
+	/* What is counted in done[]; the last two are files that were read, and VMs. */
 	const char * const *op_names;
 	u32 nr_ops;
 	/* Sets up what try_vm needs, and without @vms_only what all need. */
@@ -77,6 +79,72 @@ static inline void *make_vms(void *modes_may_change)
 	return NULL;
 }
 
+/* A text that is whole: each line has as many words as the first one if @same_words. */
+static inline void expect_lines(const char *text, bool same_words)
+{
+	u32 words = 1, columns = 0, i;
+
+	for (i = 0; text[i]; i++) {
+		words += text[i] == ' ';
+		if (text[i] != '\n')
+			continue;
+		if (!columns)
+			columns = words;
+		TEST_ASSERT(!same_words || words == columns, "A line has %u words, not %u:\n%s",
+			    words, columns, text);
+		words = 1;
+	}
+	TEST_ASSERT(columns && text[i - 1] == '\n', "A file ends within a line:\n%s", text);
+}
+
+/* Reads the files of a VM, which may end at any time.  Returns how many could be read. */
+static inline u32 read_files_of_vm(const char *vm)
+{
+	static const char * const names[] = { "routes", "vcpus", "remarks" };
+	char path[320], *text;
+	u32 nr = 0, i;
+
+	snprintf(path, sizeof(path), VMS_DIR "/%s", vm);
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		text = read_vm_file(path, names[i]);
+		if (!text) {
+			/* The VM is gone, or the module goes. */
+			TEST_ASSERT(errno == ENOENT || errno == EIO || errno == ENXIO,
+				    "Cannot read %s, errno %d", names[i], errno);
+			continue;
+		}
+		expect_lines(text, !strcmp(names[i], "routes"));
+		free(text);
+		nr++;
+	}
+	return nr;
+}
+
+static inline void *read_files(void *module_stays)
+{
+	unsigned int seed = 6;
+	struct dirent *entry;
+	u32 nr;
+	DIR *dir;
+
+	while (!stop) {
+		nr = 0;
+		dir = opendir(VMS_DIR);
+		while (dir && (entry = readdir(dir)))
+			if (entry->d_name[0] != '.')
+				nr += read_files_of_vm(entry->d_name);
+		if (dir)
+			closedir(dir);
+		else if (module_stays)
+			nr = 1;	/* Without the module there is nothing to read. */
+		done[stress.nr_ops - 2] += nr;
+		/* Who wants to unload the module waits for a time without open files. */
+		if (!module_stays || !nr)
+			usleep(rand_r(&seed) % MAX_FILE_PAUSE_US);
+	}
+	return NULL;
+}
+
 static inline void on_signal(int signal)
 {
 	is_over = true;
@@ -112,7 +180,7 @@ static inline int run_stress(int argc, char *argv[])
 			seconds = atoi_non_negative("--seconds", optarg);
 			break;
 		case 'v':
-			first_op = stress.nr_ops - 1;
+			first_op = stress.nr_ops - 2;
 			break;
 		default:
 			printf("usage: %s [--seconds N] [--vms]\n"
@@ -130,6 +198,8 @@ static inline int run_stress(int argc, char *argv[])
 		TEST_ASSERT(!pthread_create(&threads[nr_threads++], NULL, stress.work[i].fn,
 					    stress.work[i].arg), "No thread");
 	TEST_ASSERT(!pthread_create(&threads[nr_threads++], NULL, make_vms,
+				    first_op ? NULL : &stop), "No thread");
+	TEST_ASSERT(!pthread_create(&threads[nr_threads++], NULL, read_files,
 				    first_op ? NULL : &stop), "No thread");
 	for (i = 0; !is_over && (!seconds || i < seconds); i++)
 		sleep(1);

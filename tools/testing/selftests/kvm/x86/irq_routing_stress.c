@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * All that has to do with routes of a split irqchip at once, from eight threads:
+ * All that has to do with routes of a split irqchip at once, from nine threads:
  *
  *	two run a vCPU each		which takes IRQs all the time
  *	one sets routing tables
@@ -10,6 +10,7 @@
  *	one adds vCPUs and activates their SynICs
  *	one makes VMs, has each take an IRQ, and destroys them; each is for another
  *	mode of the module
+ *	one reads the files that the module has of each VM
  *
  * Some routes are the same in all tables.  Whatever else goes on, each of their
  * IRQs has its EOI reported if it is level-triggered, and none if it is not.
@@ -43,7 +44,7 @@
 #define LOOKS			200
 
 enum op {
-	RUN, EOI_EXIT, UPDATE, REFUSED_UPDATE, X2APIC_API, LINE, IRQFD, SYNIC, VM, NR_OPS
+	RUN, EOI_EXIT, UPDATE, REFUSED_UPDATE, X2APIC_API, LINE, IRQFD, SYNIC, FILES, VM, NR_OPS
 };
 
 static const char * const op_names[NR_OPS] = {
@@ -55,6 +56,7 @@ static const char * const op_names[NR_OPS] = {
 	[LINE]			= "raised lines",
 	[IRQFD]			= "raised irqfds",
 	[SYNIC]			= "SynICs",
+	[FILES]			= "files read",
 	[VM]			= "VMs",
 };
 
