@@ -317,6 +317,17 @@ TEST_F(files, sints)
 	EXPECT_LINE("routes", "41 sint no - edge fixed vp:3,sint:3 - - sint_masked");
 }
 
+/* For whoever wants to see what files look like. */
+static void print_file(const char *dir, const char *name)
+{
+	char *line, *text = read_vm_file(dir, name);
+
+	TEST_ASSERT(text, "Cannot read %s, errno %d", name, errno);
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		ksft_print_msg("%s: %s\n", name, line);
+	free(text);
+}
+
 TEST_F(files, remarks)
 {
 	struct irq_cpu cpus[2];
@@ -360,6 +371,9 @@ TEST_F(files, remarks)
 	raise_gsi(self->vm, 24);
 	EXPECT_TAKE(&cpus[0], VECTORS(0x35), NO_VECTORS);
 	TEST_ASSERT(irq_line_status(self->vm, 42, 1) < 0, "GSI 42 was delivered");
+	print_file(self->dir, "routes");
+	print_file(self->dir, "vcpus");
+	print_file(self->dir, "remarks");
 
 	/* One after the other they are gone. */
 	set_sint(&cpus[0], 3, 0x61);
