@@ -121,8 +121,9 @@ impl Table {
         // SAFETY: By the invariants of `Host`, the VM is valid, and KVM has set it up, as userspace has
         // it. The integers that are read may change at any time. `view` is a field that nothing else
         // refers to.
-        table.has_chip =
-            unsafe { bindings::irqroute_view_vm(shown.host.kvm(), &raw mut table.view) };
+        let has_chip = unsafe { bindings::irqroute_view_vm(shown.host.kvm(), &mut table.view) };
+
+        table.has_chip = has_chip;
         Ok(table)
     }
 }
