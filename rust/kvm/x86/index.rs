@@ -19,6 +19,7 @@ use crate::routing::{
             Msi,
             MsiFormat, //
         },
+        remark::may_lose,
         route::{
             Kept,
             ReservedPins,
@@ -163,6 +164,12 @@ impl Index {
         nr_msis == self.level_routes.msis().len()
             && nr_sints == self.sints.len()
             && self.level_routes.dest_map(format).is_some()
+    }
+
+    /// Tells whether it may show that interrupts are lost.
+    #[inline]
+    pub(crate) fn may_lose(&self) -> bool {
+        may_lose(&self.level_routes.vectors(), &self.sints)
     }
 
     /// Returns how many bytes it takes, about.

@@ -229,8 +229,8 @@ impl Vm {
             }
             self.begin_grace_period(api, is_awaited, old, &new, same_first);
         }
-        if !is_same(level_routes(old.as_deref()), level_routes(new.as_deref())) {
-            self.log_losing(new.as_deref());
+        if let Some(new) = new.as_deref().filter(|new| new.may_lose()) {
+            self.log_losing(new);
         }
         self.x2apic_format.store(view.x2apic_format.into(), Relaxed);
         self.stats.count_update(is_awaited);
@@ -239,10 +239,10 @@ impl Vm {
 
     /// Logs why interrupts by a table are lost, as far as its index shows it: each reason once for each
     /// VM, within a rate limit.
-    fn log_losing(&self, new: Option<&Index>) {
-        let Some(new) = new else { return };
-        let routes = new.level_routes();
-        let remarks = remark::losing(&routes.vectors(), routes.msis(), new.sints());
+    #[cold]
+    #[inline(never)]
+    fn log_losing(&self, new: &Index) {
+        let remarks = remark::losing(new.level_routes().msis(), new.sints());
 
         for (bit, remark) in [1, 2].into_iter().zip(remarks) {
             let logged = self.logged.load(Relaxed);

@@ -184,27 +184,22 @@ pub(crate) fn remarks(vm: &SeenVm<'_>, route: &SeenRoute) -> Remarks {
     }
 }
 
-/// Returns what shows of a table by itself, without a look at vCPUs, and makes it lose interrupts: of
-/// its level routes of pins, which send `vectors`, and of its SINT routes.
-pub(crate) fn losing(
-    vectors: &VectorSet,
-    msis: &[Msi],
-    sints: &[SintRoute],
-) -> [Option<Remark>; 2] {
+/// Tells whether [`losing`] may find something, which is seldom. The level routes send `vectors`.
+#[inline]
+pub(crate) fn may_lose(vectors: &VectorSet, sints: &[SintRoute]) -> bool {
     let illegal = VectorSet::from_words([(1 << FIRST_VECTOR) - 1, 0, 0, 0]);
-    // As a rule there are none to look for.
-    let msis = if vectors.intersection(&illegal).is_empty() {
-        &[]
-    } else {
-        msis
-    };
-    let is_illegal =
-        |msi: &&Msi| msi.delivery() == Delivery::Vector && illegal.contains(msi.vector());
 
+    !vectors.intersection(&illegal).is_empty()
+        || sints.iter().any(|route| Sint::new(route.sint).is_none())
+}
+
+/// Returns what shows of a table by itself, without a look at vCPUs, and makes it lose interrupts: of
+/// its level routes of pins, and of its SINT routes.
+pub(crate) fn losing(msis: &[Msi], sints: &[SintRoute]) -> [Option<Remark>; 2] {
     [
         msis.iter()
-            .find(is_illegal)
-            .and_then(|msi| below_16(msi.vector())),
+            .filter(|msi| msi.delivery() == Delivery::Vector)
+            .find_map(|msi| below_16(msi.vector())),
         sints
             .iter()
             .find(|route| Sint::new(route.sint).is_none())
