@@ -73,6 +73,12 @@ pub(crate) static kvm_irqroute_hooks: kvm_irqroute_hooks = kvm_irqroute_hooks {
     #[cfg(CONFIG_X86)]
     ack_sint: Some(x86::ack_sint),
     #[cfg(CONFIG_X86)]
+    make_apics: Some(x86::make_apics),
+    #[cfg(CONFIG_X86)]
+    put_apics: Some(x86::put_apics),
+    #[cfg(CONFIG_X86)]
+    post: Some(x86::post),
+    #[cfg(CONFIG_X86)]
     verify_scan: Some(x86::verify_scan),
     #[cfg(CONFIG_X86)]
     decide_sint: Some(x86::decide_sint),
@@ -101,7 +107,9 @@ const SIZES: usize = size_of::<kvm_irqroute_hooks>()
     + size_of::<kvm_irq_routing_entry>();
 
 #[cfg(CONFIG_X86)]
-const ARCH_SIZES: usize = size_of::<kvm_irqroute_vcpu_view>() + size_of::<kvm_irqroute_synic>();
+const ARCH_SIZES: usize = size_of::<kvm_irqroute_vcpu_view>()
+    + size_of::<kvm_irqroute_synic>()
+    + size_of::<kvm_irqroute_target>();
 #[cfg(CONFIG_ARM64)]
 const ARCH_SIZES: usize = size_of::<kvm_irqroute_vm_view>() + size_of::<kvm_irqroute_msi_view>();
 
@@ -111,6 +119,8 @@ const _: () = {
 
     shared::<Vm>();
     shared::<Index>();
+    #[cfg(CONFIG_X86)]
+    shared::<crate::kvm::arch::posting::Apics>();
 };
 
 // `debugfs.c` calls them by the types that `helpers.h` declares: both branches have the same.

@@ -7,11 +7,13 @@ use crate::{
     kvm::{
         arch::{
             handled::HandledVectors,
+            posting::Apics,
             vcpu::ThisVcpu, //
         },
         srcu::IrqSrcu, //
     },
     routing::x86::{
+        msi::Msi,
         scan::Scan,
         sint::SintError,
         vector::VectorSet, //
@@ -131,6 +133,94 @@ fn outcome_of(result: c_int, raised: bool) -> Result<(), SintError> {
         Err(ENOENT) => Err(SintError::Masked),
         _ => Ok(()),
     }
+}
+
+/// Makes what [`post`] needs to know of the local APICs of all vCPUs.
+///
+/// Context: process, may sleep. Locks: none that this function relies on. Lifetime: `view` and `apics`
+/// are read during the call only. What is returned is to be put once, unless it is null.
+///
+/// Returns null if there is no memory.
+///
+/// # Safety
+///
+/// `vm` must be bound, `view` valid for reads, and `apics` for reads of `nr` views, whatever it is if `nr`
+/// is 0.
+pub(super) unsafe extern "C" fn make_apics(
+    _vm: *mut kvm_irqroute_vm,
+    view: *const kvm_irqroute_vm_view,
+    apics: *const kvm_irqroute_apic_view,
+    nr: u32,
+) -> *mut kvm_irqroute_apics {
+    // SAFETY: `view` is valid for the call. It is on the stack of the caller, who waits, so that no
+    // one writes it.
+    let view = unsafe { &*view };
+    let apics = if nr == 0 {
+        &[]
+    } else {
+        // SAFETY: `apics` is valid for `nr` views during the call. It is the private copy of the caller,
+        // who waits, so that no one writes it.
+        unsafe { slice::from_raw_parts(apics, nr as usize) }
+    };
+
+    Apics::new(view, apics).map_or(ptr::null_mut(), |made| KBox::into_raw(made).cast())
+}
+
+/// Takes back what [`make_apics`] has made, unless it is null.
+///
+/// Context: process, may sleep. Locks: none. Lifetime: `apics` is gone afterwards.
+///
+/// # Safety
+///
+/// `apics` must be null, or come from [`make_apics`] and not be used by anyone again.
+pub(super) unsafe extern "C" fn put_apics(apics: *mut kvm_irqroute_apics) {
+    if !apics.is_null() {
+        // SAFETY: `apics` is what `KBox::into_raw()` returned, and by the safety requirements this is
+        // the one time that it is given back, with no borrow left.
+        drop(unsafe { KBox::from_raw(apics.cast::<Apics>()) });
+    }
+}
+
+/// Decides whether the interrupt of a device with a route to this MSI is posted, and where.
+///
+/// Context: any, also with interrupts disabled. Locks: `irqfds.lock`, which keeps `apics`. Lifetime:
+/// `apics` is read, and `target` written, during the call only.
+///
+/// Returns whether it is posted; `target` is written if it is.
+///
+/// # Safety
+///
+/// `vm` must be bound, `apics` come from [`make_apics`] and not be given back during the call, and `target`
+/// be valid for writes.
+pub(super) unsafe extern "C" fn post(
+    vm: *mut kvm_irqroute_vm,
+    apics: *const kvm_irqroute_apics,
+    address_lo: u32,
+    address_hi: u32,
+    data: u32,
+    target: *mut kvm_irqroute_target,
+) -> bool {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+    // SAFETY: `apics` is valid during the call, and constant since it was made.
+    let apics = unsafe { &*apics.cast::<Apics>() };
+    let msi = Msi {
+        address_lo,
+        address_hi,
+        data,
+    };
+
+    let Some(posted) = vm.post(apics, &msi) else {
+        return false;
+    };
+    let posted = kvm_irqroute_target {
+        vcpu_idx: posted.vcpu,
+        vector: posted.vector.into(),
+    };
+
+    // SAFETY: `target` is valid for writes. It is on the stack of the caller, who waits.
+    unsafe { target.write(posted) };
+    true
 }
 
 /// Checks KVM's own scan for a vCPU, counts a difference and logs it within a rate limit.
@@ -402,6 +492,60 @@ mod tests {
             // SAFETY: As above.
             assert_eq!(unsafe { borrow_vm(vm) }.counters().get(Event::SintAck), 1);
             Ok(index)
+        })
+    }
+    #[test]
+    fn posting() -> Result {
+        with_vm(|vm| {
+            let (view, mut apics) = (fake::split_vm(), [fake::xapic(0, None).apic; 3]);
+            apics[1].xapic_id = 1;
+            apics[2].xapic_id = 1;
+
+            // Where interrupts to APIC ID 0, to APIC ID 1, and an NMI and a level one to APIC ID 0 are posted.
+            let posted = |apics: &[kvm_irqroute_apic_view]| {
+                // SAFETY: The VM is bound, `view` is a local, and `apics` is borrowed.
+                let made = unsafe { make_apics(vm, &view, apics.as_ptr(), apics.len() as u32) };
+                let posted = [
+                    (0xfee0_0000, 0x41),
+                    (0xfee0_1000, 0x42),
+                    (0xfee0_0000, 0x441),
+                    (0xfee0_0000, LEVEL | 0x41),
+                ]
+                .map(|(address, data)| {
+                    let mut target = kvm_irqroute_target::default();
+                    // SAFETY: The VM is bound, `made` was just made, and `target` is a local.
+                    let is_posted = unsafe { post(vm, made, address, 0, data, &mut target) };
+
+                    is_posted.then_some((target.vcpu_idx, target.vector))
+                });
+
+                // SAFETY: `made` is not used again.
+                unsafe { put_apics(made) };
+                posted
+            };
+
+            assert_eq!(posted(&[]), [None; 4]);
+            assert_eq!(posted(&apics), [Some((0, 0x41)), None, None, None]);
+            apics[1].hw_enabled = 0;
+            assert_eq!(
+                posted(&apics),
+                [Some((0, 0x41)), Some((2, 0x42)), None, None]
+            );
+
+            // SAFETY: The VM is bound.
+            let counters = unsafe { borrow_vm(vm) }.counters();
+            for (event, nr) in [
+                (Event::Posted, 3),
+                (Event::RemappedNoTarget, 2),
+                (Event::RemappedSeveral, 1),
+                (Event::RemappedDeliveryMode, 3),
+                (Event::RemappedLevel, 3),
+            ] {
+                assert_eq!(counters.get(event), nr);
+            }
+            // SAFETY: There is nothing to put.
+            unsafe { put_apics(ptr::null_mut()) };
+            Ok(ptr::null_mut())
         })
     }
 }

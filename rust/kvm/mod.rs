@@ -56,7 +56,10 @@ pub(crate) mod raw {
 
     #[cfg(CONFIG_X86)]
     pub(crate) use super::bindings::{
+        kvm_irqroute_apic_view,
+        kvm_irqroute_apics,
         kvm_irqroute_synic,
+        kvm_irqroute_target,
         kvm_irqroute_vcpu_view,
         kvm_vcpu, //
     };

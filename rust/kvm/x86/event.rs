@@ -21,13 +21,23 @@ pub(crate) enum Event {
     SintDelivery,
     /// An EOI or EOM of a SINT was reported to its GSI.
     SintAck,
+    /// An interrupt of a device was to be posted, by a decision that may be the same as before.
+    Posted,
+    /// It was to go to the host, as it has no vector.
+    RemappedDeliveryMode,
+    /// The same, as it is level-triggered.
+    RemappedLevel,
+    /// The same, as no vCPU gets it.
+    RemappedNoTarget,
+    /// The same, as several vCPUs may get it.
+    RemappedSeveral,
     /// C and Rust did not agree.
     Difference,
 }
 
 impl Event {
     /// All of them, in their order, with the names of their files.
-    pub(crate) const ALL: [(Self, &'static CStr); 8] = [
+    pub(crate) const ALL: [(Self, &'static CStr); 13] = [
         (Self::Update, c"updates"),
         (Self::UpdateUnawaited, c"updates_unawaited"),
         (Self::UpdateSkipped, c"updates_skipped"),
@@ -35,6 +45,11 @@ impl Event {
         (Self::ScanRequest, c"scan_requests"),
         (Self::SintDelivery, c"sint_deliveries"),
         (Self::SintAck, c"sint_acks"),
+        (Self::Posted, c"posted"),
+        (Self::RemappedDeliveryMode, c"remapped_delivery_mode"),
+        (Self::RemappedLevel, c"remapped_level"),
+        (Self::RemappedNoTarget, c"remapped_no_target"),
+        (Self::RemappedSeveral, c"remapped_several"),
         (Self::Difference, c"differences"),
     ];
 }

@@ -234,6 +234,7 @@ pub(crate) fn split_vm() -> bindings::kvm_irqroute_vm_view {
         nr_reserved_pins: 24,
         x2apic_format: 0,
         broadcast_quirk: 1,
+        vector_hashing: 1,
     }
 }
 
@@ -247,6 +248,8 @@ pub(crate) fn xapic(id: u8, pending: Option<u8>) -> bindings::kvm_irqroute_vcpu_
             xapic_id: u32::from(id),
             ldr: 0x0200_0000,
             dfr: 0xffff_ffff,
+            hw_enabled: 1,
+            sw_enabled: 1,
             handled: ptr::null_mut(),
             regs: ptr::null(),
         },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! VMs on x86: split irqchips, and Hyper-V SINTs.
+//! VMs on x86: split irqchips, Hyper-V SINTs, and interrupts that devices post.
 
 #[cfg(CONFIG_KUNIT = "y")]
 use super::params;
@@ -20,6 +20,7 @@ pub(crate) mod fake;
 pub(crate) mod grace_period;
 pub(crate) mod handled;
 pub(crate) mod index;
+pub(crate) mod posting;
 pub(crate) mod snapshot;
 pub(crate) mod vcpu;
 pub(crate) mod views;

@@ -42,6 +42,7 @@ mod suite {
                 Msi,
                 MsiFormat, //
             },
+            posting::LowestPriority,
             route::{
                 ReservedPins,
                 Route, //
@@ -144,11 +145,14 @@ mod suite {
         assert_eq!(view.reserved_pins(), ReservedPins(24));
         assert_eq!(view.x2apic_api().format, MsiFormat::Compat);
         assert_eq!(view.x2apic_api().quirk, BroadcastQuirk::On);
+        assert_eq!(view.lowest_priority(), LowestPriority::Hashed);
 
         view.x2apic_format = 1;
         view.broadcast_quirk = 0;
+        view.vector_hashing = 0;
         assert_eq!(view.x2apic_api().format, MsiFormat::X2Apic);
         assert_eq!(view.x2apic_api().quirk, BroadcastQuirk::Off);
+        assert_eq!(view.lowest_priority(), LowestPriority::ByPriority);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::routing::x86::{
         Msi,
         MsiFormat, //
     },
+    posting::LowestPriority,
     route::{
         ReservedPins,
         Route, //
@@ -46,6 +47,15 @@ impl bindings::kvm_irqroute_vm_view {
             } else {
                 BroadcastQuirk::Off
             },
+        }
+    }
+
+    /// Returns how one of several vCPUs is chosen.
+    pub(crate) fn lowest_priority(&self) -> LowestPriority {
+        if self.vector_hashing != 0 {
+            LowestPriority::Hashed
+        } else {
+            LowestPriority::ByPriority
         }
     }
 }

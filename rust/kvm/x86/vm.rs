@@ -19,6 +19,7 @@ use super::{
         Slots,
         Successor, //
     },
+    posting::Apics,
     srcu::IrqSrcu,
     stats::Stats,
     vcpu::{
@@ -41,6 +42,11 @@ use crate::routing::{
             Apic,
             ApicId,
             X2ApicApi, //
+        },
+        msi::Msi,
+        posting::{
+            Reason,
+            Target, //
         },
         remark,
         scan::{
@@ -461,5 +467,18 @@ impl Vm {
                 srcu.notify_acked_gsi(gsi);
             }
         }
+    }
+    /// Decides where the interrupt of a device is posted; nothing if it goes to the host. Any context.
+    pub(crate) fn post(&self, apics: &Apics, msi: &Msi) -> Option<Target> {
+        let decision = apics.decide(msi, self.parity);
+
+        self.stats.count(match decision {
+            Ok(_) => Event::Posted,
+            Err(Reason::DeliveryMode) => Event::RemappedDeliveryMode,
+            Err(Reason::Level) => Event::RemappedLevel,
+            Err(Reason::NoTarget) => Event::RemappedNoTarget,
+            Err(Reason::Several) => Event::RemappedSeveral,
+        });
+        decision.ok()
     }
 }

@@ -25,7 +25,7 @@ pub(crate) enum Destination {
 /// broadcast.
 ///
 /// Never 0, so that `Option<DestKey>` takes no more memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DestKey(NonZero<u64>);
 
 impl DestKey {
@@ -44,23 +44,38 @@ impl DestKey {
     }
 
     /// An APIC ID.
-    const fn physical(id: u32) -> Self {
+    pub(super) const fn physical(id: u32) -> Self {
         Self::new(2, id)
     }
 
     /// One of the eight bits of logical IDs in the flat model.
-    const fn flat(bit: u32) -> Self {
+    pub(super) const fn flat(bit: u32) -> Self {
         Self::new(3, bit)
     }
 
     /// One of the four bits of logical IDs in a cluster of the cluster model.
-    const fn cluster(cluster: u32, bit: u32) -> Self {
+    pub(super) const fn cluster(cluster: u32, bit: u32) -> Self {
         Self::new(4, cluster << 2 | bit)
     }
 
     /// One of the 16 bits of logical IDs in a cluster of x2APIC mode.
     const fn x2apic(cluster: u32, bit: u32) -> Self {
         Self::new(5, cluster << 4 | bit)
+    }
+
+    /// Tells whether it is an APIC ID.
+    pub(super) const fn is_physical(self) -> bool {
+        self.0.get() >> 32 == 2
+    }
+
+    /// Tells whether it is part of a logical ID in xAPIC mode.
+    pub(super) const fn is_xapic_logical(self) -> bool {
+        matches!(self.0.get() >> 32, 3 | 4)
+    }
+
+    /// Returns the key whose number is greater by `more`.
+    pub(super) const fn plus(self, more: u32) -> Self {
+        Self(self.0.saturating_add(more as u64))
     }
 
     /// Returns a number in which keys differ as much in low bits as they can.
@@ -73,7 +88,7 @@ impl DestKey {
 
 /// Returns the numbers of the bits that are set, lowest first.
 #[inline]
-fn bits(mut word: u32) -> impl Iterator<Item = u32> {
+pub(super) fn bits(mut word: u32) -> impl Iterator<Item = u32> {
     core::iter::from_fn(move || {
         let bit = (word != 0).then(|| word.trailing_zeros());
 

@@ -46,6 +46,7 @@ pub(crate) struct Msi {
 
 impl Msi {
     const LOGICAL: u32 = 1 << 2;
+    const REDIRECTION_HINT: u32 = 1 << 3;
     const LEVEL: u32 = 1 << 15;
     const DELIVERY_SHIFT: u32 = 8;
     const FIXED: u32 = 0;
@@ -85,6 +86,21 @@ impl Msi {
     #[inline]
     pub(crate) fn depends_on_format(&self) -> bool {
         self.address_hi & !0xff != 0
+    }
+
+    /// Tells whether it is for one of the CPUs that its destination means, not for all: by its delivery
+    /// mode, or by the redirection hint of its address.
+    #[inline]
+    pub(crate) fn is_for_one(&self) -> bool {
+        self.data >> Self::DELIVERY_SHIFT & 7 == Self::LOWEST_PRIORITY
+            || self.address_lo & Self::REDIRECTION_HINT != 0
+    }
+
+    /// Tells whether an MSI in `format` has nothing in bits that have to be 0. A route is refused else, but
+    /// one may be set before the format changes.
+    #[inline]
+    pub(crate) fn is_valid(&self, format: MsiFormat) -> bool {
+        format == MsiFormat::Compat || self.address_hi & 0xff == 0
     }
 
     /// Returns the destination as an MSI in `format` means it.

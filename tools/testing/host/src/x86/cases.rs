@@ -111,18 +111,7 @@ impl Case {
 
     /// Returns the settings of KVM_CAP_X2APIC_API.
     pub(crate) fn api(&self) -> X2ApicApi {
-        X2ApicApi {
-            format: if self.arch.x2apic_format {
-                MsiFormat::X2Apic
-            } else {
-                MsiFormat::Compat
-            },
-            quirk: if self.arch.x2apic_broadcast_quirk_disabled {
-                BroadcastQuirk::Off
-            } else {
-                BroadcastQuirk::On
-            },
-        }
+        api(&self.arch)
     }
 
     /// Scans with the core.
@@ -173,6 +162,22 @@ pub(crate) fn result(c: &reference::Scan) -> Scan {
     scan.highest_stale = u8::try_from(c.highest_stale_pending_ioapic_eoi).ok();
 
     scan
+}
+
+/// Returns the settings of KVM_CAP_X2APIC_API in the core's terms.
+pub(crate) fn api(arch: &Arch) -> X2ApicApi {
+    X2ApicApi {
+        format: if arch.x2apic_format {
+            MsiFormat::X2Apic
+        } else {
+            MsiFormat::Compat
+        },
+        quirk: if arch.x2apic_broadcast_quirk_disabled {
+            BroadcastQuirk::Off
+        } else {
+            BroadcastQuirk::On
+        },
+    }
 }
 
 /// Returns a route in the core's terms.
@@ -260,7 +265,7 @@ pub(crate) fn vms_with_arrivals() -> impl Strategy<Value = (Case, Vec<u8>)> {
     })
 }
 
-fn archs() -> impl Strategy<Value = Arch> {
+pub(crate) fn archs() -> impl Strategy<Value = Arch> {
     let pins = prop_oneof![
         6 => select(vec![23, 24, 25]),
         3 => select(vec![0, 1, 2, 255, 256, 257, MAX_ROUTES - 1, MAX_ROUTES]),
@@ -282,7 +287,7 @@ fn vectors() -> impl Strategy<Value = u8> {
 }
 
 /// Generates local APICs with nothing pending.
-fn lapics() -> impl Strategy<Value = Lapic> {
+pub(crate) fn lapics() -> impl Strategy<Value = Lapic> {
     let vcpu_ids = || {
         prop_oneof![
             4 => 0..8_u32,
@@ -386,7 +391,7 @@ fn msis(lapic: &Lapic, pool: &[u8]) -> impl Strategy<Value = [u32; 3]> {
 }
 
 /// Generates destinations near what `lapic` accepts: whether they are logical, and the MDA.
-fn destinations(lapic: &Lapic) -> impl Strategy<Value = (bool, u32)> {
+pub(crate) fn destinations(lapic: &Lapic) -> impl Strategy<Value = (bool, u32)> {
     let logical_id = if lapic.is_x2apic() {
         lapic.ldr
     } else {

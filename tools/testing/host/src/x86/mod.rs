@@ -13,6 +13,7 @@ mod destination;
 mod level_routes;
 mod lines;
 mod msi;
+mod posting;
 mod remark;
 mod route;
 mod scan;

@@ -7,7 +7,7 @@ use super::{
     reference::{self, Arch, LapicIrq},
     routing::x86::{
         destination::Destination::{self, Logical, Physical},
-        msi::{Msi, MsiFormat, Trigger},
+        msi::{Delivery, Msi, MsiFormat, Trigger},
     },
 };
 use proptest::{array, bool, num, prop_assert_eq};
@@ -163,15 +163,20 @@ fn decodes_as_kvm_does() {
                 nr_reserved_ioapic_pins: 0,
             };
 
+            let irq = reference::msi_to_lapic_irq(&arch, words);
+
             prop_assert_eq!(
                 LapicIrq {
                     dest_id,
                     logical,
                     vector: u32::from(msi.vector()),
                     level_triggered: msi.trigger() == Trigger::Level,
+                    ..irq
                 },
-                reference::msi_to_lapic_irq(&arch, words)
+                irq
             );
+            prop_assert_eq!(msi.delivery() == Delivery::Vector, irq.is_postable());
+            prop_assert_eq!(msi.is_for_one(), irq.is_lowest_prio());
             Ok(())
         },
     );

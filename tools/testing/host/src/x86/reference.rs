@@ -6,6 +6,8 @@
 //! those of KVM, so that this file can be held against `arch/x86/kvm/` side by side.
 //! Nothing of `rust/routing/` is used: a mistake there has no way to get in here.
 
+use std::collections::BTreeMap;
+
 /// KVM_IRQ_ROUTING_IRQCHIP.
 pub(crate) const IRQCHIP: u32 = 1;
 /// KVM_IRQ_ROUTING_MSI, with the low address, the high address and the data as payload.
@@ -99,6 +101,8 @@ pub(crate) struct LapicIrq {
     pub(crate) logical: bool,
     pub(crate) vector: u32,
     pub(crate) level_triggered: bool,
+    pub(crate) delivery_mode: u32,
+    pub(crate) msi_redir_hint: bool,
 }
 
 /// Does `kvm_msi_to_lapic_irq`: takes the bit fields of the message apart, lowest first.
@@ -116,6 +120,8 @@ pub(crate) fn msi_to_lapic_irq(arch: &Arch, [lo, hi, data]: [u32; 3]) -> LapicIr
         logical: field(lo, 2, 1) == 1,
         vector: field(data, 0, 8),
         level_triggered: field(data, 15, 1) == 1,
+        delivery_mode: field(data, 8, 3),
+        msi_redir_hint: field(lo, 3, 1) == 1,
     }
 }
 
@@ -158,6 +164,289 @@ pub(crate) fn match_dest(arch: &Arch, lapic: &Lapic, dest_id: u32, logical: bool
         0xffff_ffff => logical_id & mda != 0,
         0x0fff_ffff => same_cluster_and_cpu(logical_id, 4),
         _ => false,
+    }
+}
+
+/// `enum kvm_apic_logical_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LogicalMode {
+    SwDisabled,
+    X2apic,
+    XapicFlat,
+    XapicCluster,
+    MapDisabled,
+}
+
+/// A vCPU whose local APIC is enabled by hardware.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vcpu {
+    pub(crate) lapic: Lapic,
+    pub(crate) sw_enabled: bool,
+}
+
+/// `struct kvm_apic_map`, with vCPUs by their number in place of pointers.
+struct ApicMap {
+    logical_mode: LogicalMode,
+    max_apic_id: u32,
+    phys_map: BTreeMap<u32, usize>,
+    xapic_flat_map: [Option<usize>; 8],
+    xapic_cluster_map: [[Option<usize>; 4]; 16],
+}
+
+impl ApicMap {
+    /// Does `kvm_recalculate_apic_map`.
+    fn recalculate(arch: &Arch, vcpus: &[Vcpu]) -> Option<Self> {
+        let mut map = Self {
+            logical_mode: LogicalMode::SwDisabled,
+            max_apic_id: 255,
+            phys_map: BTreeMap::new(),
+            xapic_flat_map: [None; 8],
+            xapic_cluster_map: [[None; 4]; 16],
+        };
+
+        for vcpu in vcpus {
+            map.max_apic_id = map.max_apic_id.max(vcpu.lapic.vcpu_id);
+        }
+        for (i, vcpu) in vcpus.iter().enumerate() {
+            map.add_physical(arch, i, &vcpu.lapic)?;
+            map.add_logical(i, vcpu);
+        }
+        Some(map)
+    }
+
+    /// Does `kvm_recalculate_phys_map`.
+    fn add_physical(&mut self, arch: &Arch, i: usize, lapic: &Lapic) -> Option<()> {
+        let (x2apic_id, xapic_id) = (lapic.vcpu_id, lapic.id >> 24);
+
+        if arch.x2apic_format {
+            if lapic.is_x2apic() || x2apic_id > 0xff {
+                self.phys_map.insert(x2apic_id, i);
+            }
+            if !lapic.is_x2apic() && !self.phys_map.contains_key(&xapic_id) {
+                self.phys_map.insert(xapic_id, i);
+            }
+            return Some(());
+        }
+
+        let physical_id = if lapic.is_x2apic() {
+            x2apic_id
+        } else {
+            xapic_id
+        };
+        if self.phys_map.contains_key(&physical_id) {
+            return None;
+        }
+        self.phys_map.insert(physical_id, i);
+        Some(())
+    }
+
+    /// Does `kvm_recalculate_logical_map`.
+    fn add_logical(&mut self, i: usize, vcpu: &Vcpu) {
+        let lapic = &vcpu.lapic;
+
+        if self.logical_mode == LogicalMode::MapDisabled || !vcpu.sw_enabled || lapic.ldr == 0 {
+            return;
+        }
+
+        let logical_mode = if lapic.is_x2apic() {
+            LogicalMode::X2apic
+        } else {
+            match lapic.dfr {
+                0xffff_ffff => LogicalMode::XapicFlat,
+                0x0fff_ffff => LogicalMode::XapicCluster,
+                _ => {
+                    self.logical_mode = LogicalMode::MapDisabled;
+                    return;
+                }
+            }
+        };
+        if self.logical_mode == LogicalMode::SwDisabled {
+            self.logical_mode = logical_mode;
+        } else if self.logical_mode != logical_mode {
+            self.logical_mode = LogicalMode::MapDisabled;
+            return;
+        }
+        if lapic.is_x2apic() {
+            return;
+        }
+
+        let ldr = (lapic.ldr >> 24) as usize;
+        let (slots, mask) = match self.logical_mode {
+            LogicalMode::XapicFlat => (&mut self.xapic_flat_map[..], ldr),
+            _ => (&mut self.xapic_cluster_map[ldr / 16][..], ldr % 16),
+        };
+        if mask == 0 {
+            return;
+        }
+        let slot = &mut slots[mask.trailing_zeros() as usize];
+        if !mask.is_power_of_two() || slot.is_some() {
+            self.logical_mode = LogicalMode::MapDisabled;
+        } else {
+            *slot = Some(i);
+        }
+    }
+
+    /// Does `kvm_apic_is_broadcast_dest` without a source.
+    fn is_broadcast_dest(&self, arch: &Arch, irq: &LapicIrq) -> bool {
+        if arch.x2apic_broadcast_quirk_disabled {
+            irq.dest_id == 0xff && self.logical_mode != LogicalMode::X2apic
+                || irq.dest_id == 0xffff_ffff
+        } else {
+            irq.dest_id == 0xff
+        }
+    }
+
+    /// Does `kvm_apic_map_get_logical_dest`: returns the slots that the destination has bits for, and the
+    /// mask of those bits.
+    fn logical_dest(&self, vcpus: &[Vcpu], dest_id: u32) -> Option<([Option<usize>; 16], u32)> {
+        let mut slots = [None; 16];
+
+        let mask = match self.logical_mode {
+            LogicalMode::SwDisabled => 0,
+            LogicalMode::X2apic => {
+                let mut mask = 0;
+
+                for bit in 0..16 {
+                    let id = dest_id / 0x1_0000 * 16 + bit;
+                    if dest_id >> bit & 1 == 0 || id > self.max_apic_id {
+                        continue;
+                    }
+                    let slot = self.phys_map.get(&id).copied();
+                    if dest_id != 0xff && slot.is_some_and(|i| !vcpus[i].lapic.is_x2apic()) {
+                        continue;
+                    }
+                    slots[bit as usize] = slot;
+                    mask |= 1 << bit;
+                }
+                mask
+            }
+            LogicalMode::XapicFlat => {
+                slots[..8].copy_from_slice(&self.xapic_flat_map);
+                dest_id & 0xff
+            }
+            LogicalMode::XapicCluster => {
+                let cluster = dest_id as usize / 16 % 16;
+
+                slots[..4].copy_from_slice(&self.xapic_cluster_map[cluster]);
+                if dest_id > 0xff {
+                    0
+                } else {
+                    dest_id % 16
+                }
+            }
+            LogicalMode::MapDisabled => return None,
+        };
+        Some((slots, mask))
+    }
+
+    /// Does `kvm_apic_map_get_dest_lapic` with vector hashing.
+    fn dest_lapic(
+        &self,
+        arch: &Arch,
+        vcpus: &[Vcpu],
+        irq: &LapicIrq,
+    ) -> Option<([Option<usize>; 16], u32)> {
+        if self.is_broadcast_dest(arch, irq) {
+            return None;
+        }
+        if !irq.logical {
+            let mut slots = [None; 16];
+
+            slots[0] = self.phys_map.get(&irq.dest_id).copied();
+            return Some((slots, u32::from(irq.dest_id <= self.max_apic_id)));
+        }
+
+        let (slots, mask) = self.logical_dest(vcpus, irq.dest_id)?;
+        if mask == 0 || !irq.is_lowest_prio() {
+            return Some((slots, mask));
+        }
+        let nth = irq.vector % mask.count_ones();
+        let lowest = (0..16)
+            .filter(|bit| mask >> bit & 1 == 1)
+            .nth(nth as usize)?;
+        Some((slots, u32::from(slots[lowest].is_some()) << lowest))
+    }
+}
+
+impl LapicIrq {
+    /// Does `kvm_lowest_prio_delivery`.
+    pub(crate) fn is_lowest_prio(&self) -> bool {
+        self.delivery_mode == 1 || self.msi_redir_hint
+    }
+
+    /// Does `kvm_irq_is_postable`.
+    pub(crate) fn is_postable(&self) -> bool {
+        matches!(self.delivery_mode, 0 | 1)
+    }
+}
+
+/// A VM, as far as devices may post interrupts to its vCPUs.
+pub(crate) struct PostingVm<'a> {
+    arch: &'a Arch,
+    vcpus: &'a [Vcpu],
+    map: Option<ApicMap>,
+}
+
+impl<'a> PostingVm<'a> {
+    pub(crate) fn new(arch: &'a Arch, vcpus: &'a [Vcpu]) -> Self {
+        Self {
+            arch,
+            vcpus,
+            map: ApicMap::recalculate(arch, vcpus),
+        }
+    }
+
+    /// Does the first step of `kvm_irq_delivery_to_apic_fast` and `kvm_intr_is_single_vcpu_fast`.
+    fn fast(&self, irq: &LapicIrq) -> Option<([Option<usize>; 16], u32)> {
+        self.map.as_ref()?.dest_lapic(self.arch, self.vcpus, irq)
+    }
+
+    /// Returns all that match the destination, without a map.
+    fn matching(&self, irq: &LapicIrq) -> Vec<usize> {
+        (0..self.vcpus.len())
+            .filter(|&i| match_dest(self.arch, &self.vcpus[i].lapic, irq.dest_id, irq.logical))
+            .collect()
+    }
+
+    /// Does `kvm_pi_update_irte` up to the IRTE: returns the vCPU that an MSI is posted to.
+    pub(crate) fn posted_to(&self, msi: [u32; 3]) -> Option<usize> {
+        let irq = msi_to_lapic_irq(self.arch, msi);
+
+        if !irq.is_postable() {
+            return None;
+        }
+        // kvm_intr_is_single_vcpu_fast()
+        if let Some((slots, bitmap)) = self.fast(&irq) {
+            let i = slots[bitmap.trailing_zeros() as usize % 16];
+
+            if bitmap.count_ones() == 1 && i.is_some() {
+                return i;
+            }
+        }
+        // kvm_intr_is_single_vcpu()
+        match self.matching(&irq)[..] {
+            [i] => Some(i),
+            _ => None,
+        }
+    }
+
+    /// Does `kvm_irq_delivery_to_apic` with vector hashing, as far as that depends on identities:
+    /// returns whom an MSI is delivered to, which is one of them for the lowest priority without a map.
+    pub(crate) fn delivered_to(&self, msi: [u32; 3]) -> Vec<usize> {
+        let irq = msi_to_lapic_irq(self.arch, msi);
+
+        // kvm_msi_route_invalid()
+        if self.arch.x2apic_format && msi[1] % 0x100 != 0 {
+            return Vec::new();
+        }
+        // kvm_irq_delivery_to_apic_fast()
+        if let Some((slots, bitmap)) = self.fast(&irq) {
+            return (0..16)
+                .filter(|bit| bitmap >> bit & 1 == 1)
+                .filter_map(|bit| slots[bit])
+                .collect();
+        }
+        self.matching(&irq)
     }
 }
 
