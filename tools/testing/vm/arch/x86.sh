@@ -7,6 +7,8 @@ ARCH_PACKAGES=(qemu-system-x86)
 KERNEL_IMAGE=arch/x86/boot/bzImage
 SELFTESTS_MAKE=(ARCH=x86 LLVM=)
 SELFTESTS_SOURCE=()
+# Where selftests have modules of their own.
+TEST_MODULES=test_modules
 
 # QEMU's machine, for each accelerator. TCG counts each round of a rep instruction: with
 # erms and fsrm, a copy of n bytes would be n instructions.

@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * IRQs of devices that KVM posts to a vCPU: which of them, to which vCPU, with which
+ * vector, and how often that is programmed.  The device is that of a test module.
+ *
+ * An IRQ has to reach the same vCPU whether or not it is posted.  So the device also
+ * raises each at the host, for KVM to deliver it: what the guest takes then is where
+ * it may be posted.
+ */
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include "helper.h"
+#include "irq_producer.h"
+#include "irqroute.h"
+#include "irqroute_harness.h"
+
+#define NR_PINS		24
+#define NR_VCPUS		3
+#define VECTOR_A	0x31
+#define VECTOR_B	0x42
+
+/* A pin, such that the EOI of a level-triggered IRQ is reported. */
+#define GSI		5
+#define GSI_OTHER	40
+
+/* The vCPUs that take an IRQ, as a mask, and the one that it is posted to. */
+#define CPU(i)		BIT(i)
+#define REMAPPED	(-1)
+
+struct device {
+	int fd;
+	int eventfd;
+};
+
+static struct device device_open(void)
+{
+	struct device dev = {
+		.fd = open("/dev/" IRQ_PRODUCER_DEVICE, O_RDWR),
+		.eventfd = kvm_new_eventfd(),
+	};
+
+	TEST_ASSERT(dev.fd >= 0, "Cannot open the device");
+	return dev;
+}
+
+/* Returns 0 or the errno. */
+static int device_bind(struct device *dev)
+{
+	return ioctl(dev->fd, IRQ_PRODUCER_BIND, &dev->eventfd) ? errno : 0;
+}
+
+static void device_unbind(struct device *dev)
+{
+	int none = -1;
+
+	TEST_ASSERT_EQ(ioctl(dev->fd, IRQ_PRODUCER_BIND, &none), 0);
+}
+
+static void device_close(struct device *dev)
+{
+	close(dev->fd);
+	close(dev->eventfd);
+}
+
+static void device_raise(struct device *dev)
+{
+	TEST_ASSERT_EQ(ioctl(dev->fd, IRQ_PRODUCER_RAISE), 0);
+}
+
+static void device_fail_next(struct device *dev, u32 nr)
+{
+	TEST_ASSERT_EQ(ioctl(dev->fd, IRQ_PRODUCER_FAIL_NEXT, &nr), 0);
+}
+
+static struct irq_producer_state device_state(struct device *dev)
+{
+	struct irq_producer_state state;
+
+	TEST_ASSERT_EQ(ioctl(dev->fd, IRQ_PRODUCER_GET, &state), 0);
+	return state;
+}
+
+FIXTURE(posting) {
+	struct kvm_vm *vm;
+	struct irq_cpu cpus[NR_VCPUS];
+	struct device dev;
+	u32 nr_calls;
+};
+
+FIXTURE_VARIANT(posting) {
+	void (*apic_mode)(void);
+};
+
+FIXTURE_VARIANT_ADD(posting, xapic) { guest_xapic };
+FIXTURE_VARIANT_ADD(posting, x2apic) { guest_x2apic };
+
+static void set_logical_ids(struct irq_cpu *cpus)
+{
+	u32 i;
+
+	for (i = 0; i < NR_VCPUS; i++)
+		irq_cpu_apic_write(&cpus[i], APIC_LDR, SET_APIC_DEST_FIELD(1 << i));
+}
+
+FIXTURE_SETUP(posting)
+{
+	self->vm = vm_create_split_with_cpus(self->cpus, NR_VCPUS, NR_PINS, variant->apic_mode);
+	if (variant->apic_mode == guest_xapic)
+		set_logical_ids(self->cpus);
+	self->dev = device_open();
+	kvm_assign_irqfd(self->vm, GSI, self->dev.eventfd);
+	TEST_ASSERT_EQ(device_bind(&self->dev), 0);
+	/* Without a route, there is nothing to program. */
+	TEST_ASSERT_EQ(device_state(&self->dev).nr_calls, 0);
+}
+
+FIXTURE_TEARDOWN(posting)
+{
+	device_close(&self->dev);
+	kvm_vm_free(self->vm);
+}
+
+static void expect_posted(struct device *dev, int to, u8 vector, const char *file, int line)
+{
+	struct irq_producer_state state = device_state(dev);
+
+	if (to == REMAPPED)
+		test_assert(!state.posted, "remapped", file, line,
+			    "Posted to vCPU %u with vector %#x, but is to go to the host",
+			    state.vcpu_idx, state.vector);
+	else
+		test_assert(state.posted && state.vcpu_idx == to && state.vector == vector,
+			    "posted", file, line,
+			    "Posted %u, vCPU %u, vector %#x; wanted vCPU %d, vector %#x",
+			    state.posted, state.vcpu_idx, state.vector, to, vector);
+}
+
+#define EXPECT_POSTED(_dev, _to, _vector)	\
+	expect_posted(_dev, _to, _vector, __FILE__, __LINE__)
+#define EXPECT_REMAPPED(_dev)			\
+	expect_posted(_dev, REMAPPED, 0, __FILE__, __LINE__)
+
+/* The IRQ is posted to the vCPU that takes it if KVM delivers it, or remapped. */
+static void check_taken(struct kvm_vm *vm, struct irq_cpu *cpus, struct device *dev,
+			struct msi msi, u64 takers, const char *file, int line)
+{
+	const struct vectors taken = VECTORS(msi.vector), none = NO_VECTORS;
+	u32 i;
+
+	device_raise(dev);
+	/* One that more than one vCPU gets is delivered later. */
+	kvm_deassign_irqfd(vm, GSI, dev->eventfd);
+	for (i = 0; i < NR_VCPUS; i++)
+		expect_step(&cpus[i], guest_take, takers & CPU(i) ? taken : none,
+			    takers & CPU(i) && msi.level ? taken : none, file, line);
+	kvm_assign_irqfd(vm, GSI, dev->eventfd);
+}
+
+/* @_takers get an IRQ like @_msi from the host. */
+#define CHECK_TAKEN(_msi, _takers)	\
+	check_taken(self->vm, self->cpus, &self->dev, _msi, _takers, __FILE__, __LINE__)
+
+static void check_msi(struct kvm_vm *vm, struct irq_cpu *cpus, struct device *dev, struct msi msi,
+		      u64 takers, int to, const char *file, int line)
+{
+	SET_ROUTES(vm, msi_route(GSI, msi));
+	expect_posted(dev, to, msi.vector, file, line);
+	check_taken(vm, cpus, dev, msi, takers, file, line);
+	/* Once more, by a new irqfd. */
+	expect_posted(dev, to, msi.vector, file, line);
+}
+
+/* @_takers get the IRQ from the host, and it is posted to vCPU @_to, or REMAPPED. */
+#define CHECK_MSI(_msi, _takers, _to)	\
+	check_msi(self->vm, self->cpus, &self->dev, _msi, _takers, _to, __FILE__, __LINE__)
+
+TEST_F(posting, physical)
+{
+	u32 i;
+
+	for (i = 0; i < NR_VCPUS; i++)
+		CHECK_MSI(EDGE_MSI(i, VECTOR_A + i), CPU(i), i);
+	CHECK_MSI(EDGE_MSI(0, VECTOR_B), CPU(0), 0);
+}
+
+TEST_F(posting, physical_to_nobody)
+{
+	CHECK_MSI(EDGE_MSI(NR_VCPUS, VECTOR_A), 0, REMAPPED);
+	CHECK_MSI(EDGE_MSI(0xfe, VECTOR_A), 0, REMAPPED);
+}
+
+TEST_F(posting, logical)
+{
+	u32 i;
+
+	for (i = 0; i < NR_VCPUS; i++)
+		CHECK_MSI(EDGE_MSI(1 << i, VECTOR_A, .logical = true), CPU(i), i);
+	CHECK_MSI(EDGE_MSI(1 << NR_VCPUS, VECTOR_A, .logical = true), 0, REMAPPED);
+	/* One of several bits has a vCPU. */
+	CHECK_MSI(EDGE_MSI(1 << NR_VCPUS | 2, VECTOR_A, .logical = true), CPU(1), 1);
+}
+
+TEST_F(posting, logical_to_several)
+{
+	CHECK_MSI(EDGE_MSI(3, VECTOR_A, .logical = true), CPU(0) | CPU(1), REMAPPED);
+	CHECK_MSI(EDGE_MSI(7, VECTOR_A, .logical = true), CPU(0) | CPU(1) | CPU(2), REMAPPED);
+}
+
+TEST_F(posting, broadcast)
+{
+	u64 all = CPU(0) | CPU(1) | CPU(2);
+
+	CHECK_MSI(EDGE_MSI(XAPIC_BROADCAST, VECTOR_A), all, REMAPPED);
+	CHECK_MSI(EDGE_MSI(XAPIC_BROADCAST, VECTOR_A, .logical = true), all, REMAPPED);
+}
+
+/* The vector chooses one of those that the destination has bits for. */
+TEST_F(posting, lowest_priority)
+{
+	u8 vector;
+
+	for (vector = 0x30; vector < 0x36; vector++) {
+		CHECK_MSI(EDGE_MSI(7, vector, .logical = true, .delivery_mode = APIC_DM_LOWEST),
+			  CPU(vector % 3), vector % 3);
+		CHECK_MSI(EDGE_MSI(6, vector, .logical = true, .redir_hint = true),
+			  CPU(1 + vector % 2), 1 + vector % 2);
+	}
+}
+
+/* It may choose a bit that no vCPU has: KVM drops the IRQ then. */
+TEST_F(posting, lowest_priority_with_a_hole)
+{
+	u32 dest = 1 << NR_VCPUS | 1;
+
+	CHECK_MSI(EDGE_MSI(dest, 0x30, .logical = true, .delivery_mode = APIC_DM_LOWEST),
+		  CPU(0), 0);
+	CHECK_MSI(EDGE_MSI(dest, 0x31, .logical = true, .delivery_mode = APIC_DM_LOWEST),
+		  0, REMAPPED);
+}
+
+/* Only those with a vector, i.e. fixed and lowest priority ones. */
+TEST_F(posting, delivery_modes)
+{
+	u32 mode;
+
+	for (mode = 0; mode < 8; mode++) {
+		SET_ROUTES(self->vm,
+			   msi_route(GSI, EDGE_MSI(1, VECTOR_A, .delivery_mode = mode << 8)));
+		EXPECT_POSTED(&self->dev, mode <= 1 ? 1 : REMAPPED, VECTOR_A);
+	}
+}
+
+/* Hardware that posts an IRQ doesn't tell the local APIC that it is level-triggered. */
+TEST_F(posting, level_triggered)
+{
+	CHECK_MSI(LEVEL_MSI(1, VECTOR_A), CPU(1), REMAPPED);
+	CHECK_MSI(EDGE_MSI(1, VECTOR_B), CPU(1), 1);
+	CHECK_MSI(LEVEL_MSI(1, VECTOR_A), CPU(1), REMAPPED);
+}
+
+/* How often KVM has programmed the IRQ since it was asked before. */
+static u32 new_calls(struct device *dev, u32 *nr_calls)
+{
+	u32 before = *nr_calls;
+
+	*nr_calls = device_state(dev).nr_calls;
+	return *nr_calls - before;
+}
+
+#define EXPECT_CALLS(_nr)	TEST_ASSERT_EQ(new_calls(&self->dev, &self->nr_calls), _nr)
+
+TEST_F(posting, programmed_once)
+{
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(0, VECTOR_A)));
+	EXPECT_CALLS(1);
+	/* The same again, and another GSI. */
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(0, VECTOR_A)));
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(0, VECTOR_A)),
+		   msi_route(GSI_OTHER, EDGE_MSI(1, VECTOR_A)));
+	EXPECT_CALLS(0);
+	/* To the same vCPU by its logical ID. */
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(1, VECTOR_A, .logical = true)));
+	EXPECT_CALLS(0);
+	EXPECT_POSTED(&self->dev, 0, VECTOR_A);
+	/* Another vector, another vCPU, the host, and again to the host. */
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(0, VECTOR_B)));
+	EXPECT_CALLS(1);
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(1, VECTOR_B)));
+	EXPECT_CALLS(1);
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(XAPIC_BROADCAST, VECTOR_B)));
+	EXPECT_CALLS(1);
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(NR_VCPUS, VECTOR_B)));
+	EXPECT_CALLS(0);
+}
+
+TEST_F(posting, route_comes_and_goes)
+{
+	EXPECT_REMAPPED(&self->dev);
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(0, VECTOR_A)));
+	EXPECT_POSTED(&self->dev, 0, VECTOR_A);
+	SET_ROUTES(self->vm);
+	EXPECT_REMAPPED(&self->dev);
+	EXPECT_CALLS(2);
+}
+
+TEST_F(posting, irqfd_and_producer_come_and_go)
+{
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(1, VECTOR_A)));
+	EXPECT_POSTED(&self->dev, 1, VECTOR_A);
+	kvm_deassign_irqfd(self->vm, GSI, self->dev.eventfd);
+	EXPECT_REMAPPED(&self->dev);
+	/* The producer first, then the irqfd. */
+	kvm_assign_irqfd(self->vm, GSI, self->dev.eventfd);
+	EXPECT_POSTED(&self->dev, 1, VECTOR_A);
+	device_unbind(&self->dev);
+	EXPECT_REMAPPED(&self->dev);
+	/* The other way round; what has changed meanwhile counts. */
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(2, VECTOR_B)));
+	TEST_ASSERT_EQ(device_bind(&self->dev), 0);
+	EXPECT_POSTED(&self->dev, 2, VECTOR_B);
+	EXPECT_CALLS(5);
+}
+
+/* An IRQ follows the APIC IDs of the guest. */
+TEST_F(posting, apic_changes)
+{
+	struct irq_cpu *cpu = &self->cpus[1];
+
+	if (variant->apic_mode == guest_x2apic) {
+		/* Its ID in xAPIC mode is the same, and its logical ID is not. */
+		SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(2, VECTOR_A, .logical = true)));
+		EXPECT_POSTED(&self->dev, 1, VECTOR_A);
+		vcpu_set_msr(cpu->vcpu, MSR_IA32_APICBASE,
+			     vcpu_get_msr(cpu->vcpu, MSR_IA32_APICBASE) & ~MSR_IA32_APICBASE_EXTD);
+		EXPECT_REMAPPED(&self->dev);
+		irq_cpu_start(cpu, guest_x2apic);
+		EXPECT_POSTED(&self->dev, 1, VECTOR_A);
+		EXPECT_CALLS(3);
+		return;
+	}
+
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(9, VECTOR_A)));
+	EXPECT_REMAPPED(&self->dev);
+	irq_cpu_apic_write(cpu, APIC_ID, SET_APIC_DEST_FIELD(9));
+	EXPECT_POSTED(&self->dev, 1, VECTOR_A);
+	CHECK_TAKEN(EDGE_MSI(0, VECTOR_A), CPU(1));
+	irq_cpu_apic_write(cpu, APIC_ID, SET_APIC_DEST_FIELD(10));
+	EXPECT_REMAPPED(&self->dev);
+	/* Two with one ID. */
+	irq_cpu_apic_write(cpu, APIC_ID, SET_APIC_DEST_FIELD(2));
+	CHECK_MSI(EDGE_MSI(2, VECTOR_A), CPU(1) | CPU(2), REMAPPED);
+	irq_cpu_apic_write(cpu, APIC_ID, SET_APIC_DEST_FIELD(1));
+	EXPECT_POSTED(&self->dev, 2, VECTOR_A);
+}
+
+TEST_F(posting, logical_id_changes)
+{
+	struct irq_cpu *cpu = &self->cpus[1];
+
+	if (variant->apic_mode == guest_x2apic)
+		SKIP(return, "The logical ID of an x2APIC is constant");
+
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(0x40, VECTOR_A, .logical = true)));
+	EXPECT_REMAPPED(&self->dev);
+	irq_cpu_apic_write(cpu, APIC_LDR, SET_APIC_DEST_FIELD(0x40));
+	EXPECT_POSTED(&self->dev, 1, VECTOR_A);
+	CHECK_TAKEN(EDGE_MSI(0, VECTOR_A), CPU(1));
+	irq_cpu_apic_write(&self->cpus[2], APIC_LDR, SET_APIC_DEST_FIELD(0x40));
+	EXPECT_REMAPPED(&self->dev);
+	irq_cpu_apic_write(cpu, APIC_LDR, SET_APIC_DEST_FIELD(0x2));
+	EXPECT_POSTED(&self->dev, 2, VECTOR_A);
+	/* No cluster has them all. */
+	irq_cpu_apic_write(&self->cpus[2], APIC_DFR, APIC_DFR_CLUSTER);
+	EXPECT_REMAPPED(&self->dev);
+}
+
+/* What does not concern the IRQ is not programmed. */
+TEST_F(posting, other_apic_changes)
+{
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(0, VECTOR_A)));
+	EXPECT_CALLS(1);
+	irq_cpu_apic_write(&self->cpus[1], APIC_SPIV, 0xff);
+	irq_cpu_apic_write(&self->cpus[1], APIC_SPIV, 0xff | APIC_SPIV_APIC_ENABLED);
+	EXPECT_CALLS(0);
+	EXPECT_POSTED(&self->dev, 0, VECTOR_A);
+}
+
+/* Once KVM has posted to another vCPU in vain, the IRQ goes to the host, until it works. */
+TEST_F(posting, fails_to_follow)
+{
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(0, VECTOR_A)));
+	EXPECT_POSTED(&self->dev, 0, VECTOR_A);
+	device_fail_next(&self->dev, 1);
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(1, VECTOR_A)));
+	EXPECT_REMAPPED(&self->dev);
+	/* An update that changes another route. */
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(1, VECTOR_A)),
+		   msi_route(GSI_OTHER, EDGE_MSI(1, VECTOR_A)));
+	EXPECT_POSTED(&self->dev, 1, VECTOR_A);
+	/* To the same vCPU. */
+	device_fail_next(&self->dev, 2);
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(1, VECTOR_B)));
+	EXPECT_REMAPPED(&self->dev);
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(1, VECTOR_A)));
+	EXPECT_REMAPPED(&self->dev);
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(1, VECTOR_B)));
+	EXPECT_POSTED(&self->dev, 1, VECTOR_B);
+}
+
+TEST_F(posting, fails_at_first)
+{
+	device_unbind(&self->dev);
+	SET_ROUTES(self->vm, msi_route(GSI, EDGE_MSI(1, VECTOR_A)));
+	device_fail_next(&self->dev, 1);
+	TEST_ASSERT_EQ(device_bind(&self->dev), 0);
+	EXPECT_REMAPPED(&self->dev);
+	device_raise(&self->dev);
+	EXPECT_TAKE(&self->cpus[1], VECTORS(VECTOR_A), NO_VECTORS);
+	/* A change of a local APIC that has nothing to do with it. */
+	irq_cpu_apic_write(&self->cpus[0], APIC_SPIV, 0xff);
+	EXPECT_POSTED(&self->dev, 1, VECTOR_A);
+}
+
+TEST(vcpu_comes)
+{
+	struct kvm_vm *vm = vm_create_split(2, NR_PINS);
+	struct device dev = device_open();
+	struct irq_cpu cpus[2];
+
+	irq_cpu_add(&cpus[0], vm, 0, guest_xapic);
+	kvm_assign_irqfd(vm, GSI, dev.eventfd);
+	TEST_ASSERT_EQ(device_bind(&dev), 0);
+	SET_ROUTES(vm, msi_route(GSI, EDGE_MSI(1, VECTOR_A)));
+	EXPECT_REMAPPED(&dev);
+	irq_cpu_add(&cpus[1], vm, 1, guest_xapic);
+	EXPECT_POSTED(&dev, 1, VECTOR_A);
+	device_raise(&dev);
+	EXPECT_TAKE(&cpus[1], VECTORS(VECTOR_A), NO_VECTORS);
+	device_close(&dev);
+	kvm_vm_free(vm);
+}
+
+/* Which vCPU a route means depends on KVM_CAP_X2APIC_API. */
+TEST(x2apic_api_late)
+{
+	struct kvm_vm *vm = vm_create_split(2, NR_PINS);
+	struct device dev = device_open();
+	struct irq_cpu cpus[2];
+
+	irq_cpu_add(&cpus[0], vm, 0, guest_x2apic);
+	irq_cpu_add(&cpus[1], vm, 0x100, guest_x2apic);
+	kvm_assign_irqfd(vm, GSI, dev.eventfd);
+	TEST_ASSERT_EQ(device_bind(&dev), 0);
+	SET_ROUTES(vm, msi_route(GSI, EDGE_MSI(0x100, VECTOR_A)));
+	EXPECT_POSTED(&dev, 0, VECTOR_A);
+	vm_enable_cap(vm, KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS);
+	EXPECT_POSTED(&dev, 1, VECTOR_A);
+	device_raise(&dev);
+	EXPECT_IDLE(&cpus[0]);
+	EXPECT_TAKE(&cpus[1], VECTORS(VECTOR_A), NO_VECTORS);
+	device_close(&dev);
+	kvm_vm_free(vm);
+}
+
+/* VMs go with IRQs that are posted, in whatever order files are closed. */
+TEST(vm_goes_first)
+{
+	struct irq_cpu cpu;
+	struct kvm_vm *vm = vm_create_split_with_cpus(&cpu, 1, NR_PINS, guest_xapic);
+	struct device dev = device_open();
+
+	SET_ROUTES(vm, msi_route(GSI, EDGE_MSI(0, VECTOR_A)));
+	kvm_assign_irqfd(vm, GSI, dev.eventfd);
+	TEST_ASSERT_EQ(device_bind(&dev), 0);
+	EXPECT_POSTED(&dev, 0, VECTOR_A);
+	kvm_vm_free(vm);
+	EXPECT_REMAPPED(&dev);
+	device_close(&dev);
+}
+
+/* Loads the device, which is built next to the tests. */
+static bool load_device(const char *program)
+{
+	char path[PATH_MAX], *slash;
+	int fd, r;
+
+	if (!access("/dev/" IRQ_PRODUCER_DEVICE, F_OK))
+		return true;
+	if (!realpath(program, path))
+		return false;
+	slash = strrchr(path, '/');
+	snprintf(slash, path + sizeof(path) - slash, "/../test_modules/irq_producer.ko");
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return false;
+	r = syscall(SYS_finit_module, fd, "", 0);
+	close(fd);
+	return !r;
+}
+
+/* KVM posts without an IOMMU if its configuration is one for tests. */
+static bool enable_posting(void)
+{
+	FILE *file = fopen("/sys/module/kvm_amd/parameters/test_posting", "w");
+
+	return file && fputs("Y", file) >= 0 && !fclose(file);
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_X2APIC_API));
+	TEST_REQUIRE(enable_posting());
+	TEST_REQUIRE(load_device("/proc/self/exe"));
+
+	return test_harness_run(argc, argv);
+}
