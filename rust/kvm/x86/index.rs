@@ -113,19 +113,20 @@ impl Index {
             level_routes: LevelRoutes::new(format),
             sints: Sints::default(),
         }))?;
+        let made: &mut Self = &mut index;
         let old = old.as_deref().map(Self::level_routes);
 
         if let Some(old) = old {
-            index.level_routes.add_first(same_first, old)?;
+            made.level_routes.add_first(same_first, old)?;
         }
         for route in rest {
             match route {
-                Kept::Level(msi) => index.level_routes.add(msi)?,
-                Kept::Sint(sint) => index.sints.push(sint)?,
+                Kept::Level(msi) => made.level_routes.add(msi)?,
+                Kept::Sint(sint) => made.sints.push(sint)?,
             }
         }
-        index.level_routes.send(old, same_first)?;
-        sort(&mut index.sints);
+        made.level_routes.send(old, same_first)?;
+        sort(&mut made.sints);
 
         let index = Some(index.into());
         Ok(Successor { index, same_first })

@@ -108,7 +108,7 @@ static void measure_updates(void)
 		kvm_vm_free(vms[side]);
 }
 
-/* Routes of pins to CPUs in turn, as a kernel spreads them, the last of which changes its vector. */
+/* Routes of pins to CPUs in turn, as kernels spread them.  The last one changes its vector. */
 static struct pair spread_pair_new(u32 nr_pins, u32 nr_destinations)
 {
 	struct pair pair;
