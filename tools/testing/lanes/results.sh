@@ -20,6 +20,19 @@ take_apart()
 # kernel complained of meanwhile.
 explained() { [ "$1" -eq 0 ] || { [ "$1" -eq 1 ] && grep -q '^ *not ok' "$2"; }; }
 
+# vm OPTION...: as `run`, and once more if it was QEMU that failed, in which case what was printed is
+# taken back. Output goes to the ends of files.
+vm()
+{
+	local status=0
+
+	"$VM/run" "$@" || status=$?
+	[ $status -eq 122 ] || return $status
+	truncate --size 0 /dev/stdout /dev/stderr
+	echo "vm: once more, as QEMU has failed (see Documentation/testing.rst)" >&2
+	"$VM/run" "$@"
+}
+
 # results MODE TEST...: one line per subtest where the test prints KTAP, else one.
 results()
 {
@@ -58,7 +71,8 @@ boot()
 		command=(env ICOUNT=1 "${command[@]}")
 	fi
 	mkdir -p "$dir"
-	"$VM/run" "${options[@]}" -- "${command[@]}" >"$dir/output" 2>"$dir/run.log" || status=$?
+	rm -f "$dir/output" "$dir/run.log"
+	vm "${options[@]}" -- "${command[@]}" >>"$dir/output" 2>>"$dir/run.log" || status=$?
 	take_apart "$name" "$dir/output"
 	# The kernel's complaints make run fail although each test may have passed.
 	[ $status -eq 0 ] && echo "ok $name.kernel-log-is-clean" ||
@@ -72,7 +86,8 @@ program()
 {
 	local prefix=$1 file=$2 status=0
 
-	"$VM/run" "${run_options[@]}" -- "${@:3}" >"$file" 2>&1 || status=$?
+	rm -f "$file"
+	vm "${run_options[@]}" -- "${@:3}" >>"$file" 2>&1 || status=$?
 	awk -v prefix="$prefix" -v log_file="$file" -f "$TOP/tools/testing/lanes/ktap.awk" "$file"
 	explained $status "$file" || echo "not ok ${prefix}run(status:$status) $file"
 }
