@@ -86,10 +86,9 @@ impl Index {
         format: MsiFormat,
     ) -> Result<Successor> {
         let kept = || kept(routes, pins, parity);
-        let mut rest = kept();
-        let (mut same_first, nr_sints) = match old {
-            Some(old) => old.skip_same(&mut rest),
-            None => (0, 0),
+        let (mut same_first, nr_sints, mut rest) = match old {
+            Some(old) => old.skip_same(kept()),
+            None => (0, 0, kept()),
         };
 
         if rest.clone().next().is_none() {
@@ -133,8 +132,8 @@ impl Index {
     }
 
     /// Takes from what is kept of a table what is the same in this index, until something is not.
-    /// Returns how many level routes and SINT routes that is.
-    fn skip_same(&self, kept: &mut (impl Iterator<Item = Kept> + Clone)) -> (usize, usize) {
+    /// Returns how many level routes and SINT routes that is, and the rest.
+    fn skip_same<I: Iterator<Item = Kept> + Clone>(&self, mut kept: I) -> (usize, usize, I) {
         let (mut nr_msis, mut nr_sints) = (0usize, 0usize);
         let mut msis = self.level_routes.msis();
 
@@ -151,10 +150,9 @@ impl Index {
                 {
                     nr_sints = nr_sints.wrapping_add(1);
                 }
-                _ => {
-                    *kept = from_here;
-                    return (nr_msis, nr_sints);
-                }
+                // Not from here: what has to be passed over is not looked at again.
+                (None, _) => return (nr_msis, nr_sints, kept),
+                _ => return (nr_msis, nr_sints, from_here),
             }
         }
     }
