@@ -225,8 +225,6 @@ impl Vm {
         let mut is_awaited = is_awaited(succession, self.parity);
         let retired = self.retired_with(old.as_deref(), new.as_deref());
         is_awaited |= retired > MAX_RETIRED_BYTES;
-        self.retired_bytes
-            .store(if is_awaited { 0 } else { retired }, Relaxed);
 
         // With parity, KVM acts on the update.
         if self.parity == Parity::Off {
@@ -238,6 +236,8 @@ impl Vm {
         if let Some(new) = new.as_deref().filter(|new| new.may_lose()) {
             self.log_losing(new);
         }
+        self.retired_bytes
+            .store(if is_awaited { 0 } else { retired }, Relaxed);
         self.x2apic_format.store(view.x2apic_format.into(), Relaxed);
         self.stats.count_update(is_awaited);
         Ok((is_awaited, new))
