@@ -40,20 +40,6 @@ FIXTURE_TEARDOWN(files)
 	kvm_vm_free(self->vm);
 }
 
-static void expect_file(const char *dir, const char *name, const char *expected,
-			const char *file, unsigned int line)
-{
-	char *text = read_vm_file(dir, name);
-
-	test_assert(text && !strcmp(text, expected), name, file, line,
-		    "%s is\n%s---- and was to be\n%s", name, text ?: strerror(errno), expected);
-	free(text);
-}
-
-/* A file has exactly this text. */
-#define EXPECT_FILE(_name, _text)	\
-	expect_file(self->dir, _name, _text, __FILE__, __LINE__)
-
 TEST_F(files, routes_and_remarks)
 {
 	struct its_msi without_id = ITS_MSI(0, 0, 8);

@@ -92,4 +92,18 @@ static inline char *read_vm_file(const char *dir, const char *name)
 	return text;
 }
 
+static inline void expect_file(const char *dir, const char *name, const char *expected,
+			       const char *file, unsigned int line)
+{
+	char *text = read_vm_file(dir, name);
+
+	test_assert(text && !strcmp(text, expected), name, file, line,
+		    "%s is\n%s---- and was to be\n%s", name, text ?: strerror(errno), expected);
+	free(text);
+}
+
+/* A file of the VM whose directory the fixture has in dir has exactly this text. */
+#define EXPECT_FILE(_name, _text)	\
+	expect_file(self->dir, _name, _text, __FILE__, __LINE__)
+
 #endif /* SELFTEST_KVM_VM_FILES_H */

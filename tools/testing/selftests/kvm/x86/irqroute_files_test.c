@@ -42,20 +42,6 @@ static bool has_files(struct kvm_vm *vm, struct kvm_vm **remembered, char *dir)
 	return find_vm_dir(dir, DIR_SIZE);
 }
 
-static void expect_file(const char *dir, const char *name, const char *expected,
-			const char *file, unsigned int line)
-{
-	char *text = read_vm_file(dir, name);
-
-	test_assert(text && !strcmp(text, expected), name, file, line,
-		    "%s is\n%s---- and was to be\n%s", name, text ?: strerror(errno), expected);
-	free(text);
-}
-
-/* A file has exactly this text. */
-#define EXPECT_FILE(_name, _text)	\
-	expect_file(self->dir, _name, _text, __FILE__, __LINE__)
-
 static void expect_line(const char *dir, const char *name, const char *wanted, bool is_there,
 			const char *file, unsigned int line)
 {
