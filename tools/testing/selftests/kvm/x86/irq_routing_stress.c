@@ -73,6 +73,8 @@ static u64 guest_taken[NR_VCPUS][256];
 
 static void guest_count_irq(struct ex_regs *regs)
 {
+	if (guest_irq_is_repeated(regs, 0))
+		return;
 	guest_taken[this_guest_cpu()->args[0]][regs->vector]++;
 	guest_eoi();
 }

@@ -244,6 +244,7 @@ struct guest_cpu {
 	bool stop;
 	u64 nr_irqs;		/* completed, i.e. after EOI unless held */
 	struct vectors taken;	/* the first ones of this step, in order */
+	u64 nr_repeated;	/* see guest_irq_is_repeated() */
 };
 
 static inline struct guest_cpu *this_guest_cpu(void)
@@ -302,10 +303,27 @@ static __maybe_unused void guest_hold(void)
 	WRITE_ONCE(cpu->hold_irqs, false);
 }
 
+/*
+ * Whether an IRQ was delivered once more: to a guest that has IRQs disabled, or while one of the
+ * same priority class is @in_service (0: none is, or that isn't known).  No CPU does that.  QEMU's
+ * TCG may do it: VMRUN leaves the vector that it injects among what is to be delivered, where it is
+ * found if the CPU's thread is kicked for another reason than an interrupt before the next VM exit.
+ * The APIC knows nothing of it, so that there is nothing to end.
+ */
+static inline bool guest_irq_is_repeated(const struct ex_regs *regs, u8 in_service)
+{
+	if (regs->rflags & X86_EFLAGS_IF && regs->vector >> 4 > in_service >> 4)
+		return false;
+	this_guest_cpu()->nr_repeated++;
+	return true;
+}
+
 static void guest_irq_handler(struct ex_regs *regs)
 {
 	struct guest_cpu *cpu = this_guest_cpu();
 
+	if (guest_irq_is_repeated(regs, 0))
+		return;
 	if (cpu->taken.nr < ARRAY_SIZE(cpu->taken.v))
 		cpu->taken.v[cpu->taken.nr++] = regs->vector;
 
@@ -346,6 +364,10 @@ static inline bool irq_cpu_run(struct irq_cpu *cpu)
 	TEST_ASSERT_KVM_EXIT_REASON(cpu->vcpu, KVM_EXIT_IO);
 	switch (get_ucall(cpu->vcpu, &uc)) {
 	case UCALL_DONE:
+		if (cpu->guest->nr_repeated)
+			ksft_print_msg("emulator: IRQs that vCPU %u got twice: %lu\n",
+				       cpu->vcpu->id, cpu->guest->nr_repeated);
+		cpu->guest->nr_repeated = 0;
 		return true;
 	case UCALL_ABORT:
 		REPORT_GUEST_ASSERT(uc);
