@@ -13,8 +13,8 @@
  * lost only if an IRQ is on its way, or not heard of, while the table is replaced.  In the
  * other rounds pins are masked and revectored as well.
  *
- * Who raises a pin, who sets a table, or both are stopped at a random point, by a thread of a
- * real-time class on their CPU, until the vCPUs on the other one have gone on.
+ * Who raises a pin, who sets a table, a vCPU, or several of them are stopped at a random point, by
+ * a thread of a real-time class on their CPU, until those on the other one have gone on.
  */
 #include <getopt.h>
 #include <stdatomic.h>
@@ -50,9 +50,16 @@ static struct kvm_vm *vm;
 static u32 nr_vcpus;
 static bool moves_only;
 static atomic_bool stop;
+
+/* Who can be stopped in this round: one or more of these. */
+static u32 stoppable;
+#define UPDATER		BIT(0)
+#define SENDERS		BIT(1)
+#define VCPU		BIT(2)	/* the first one */
+
 static int pcpus[2], timer_fd;
 
-/* A thread that sends or updates. */
+/* A thread that sends, updates, or runs a vCPU. */
 struct worker {
 	struct rng rng;
 	bool stoppable;		/* by the one of a real-time class */
@@ -71,10 +78,11 @@ static struct in_service {
 
 static struct counting_cpu {
 	struct irq_cpu irq;
+	struct worker worker;
 	u64 exits[NR_VECTORS];		/* KVM_EXIT_IOAPIC_EOI */
 } cpus[MAX_VCPUS];
 
-static atomic_ulong nr_runs, nr_ended[NR_PINS];
+static atomic_ulong nr_runs, nr_updates, nr_ended[NR_PINS];
 static u64 edges_sent[MAX_VCPUS];
 static struct kvm_irq_routing_entry routes[NR_PINS];	/* those of type 0 are masked */
 
@@ -85,7 +93,7 @@ static struct {
 } pins[NR_PINS];
 
 static struct totals {
-	u64 rounds, runs, updates, lines, irqfds, level_taken, edge_taken;
+	u64 rounds, lines, irqfds, level_taken, edge_taken;
 	u64 lost_moved, lost_masked, stuck, uncalled, delivery;
 } totals;
 
@@ -135,6 +143,20 @@ static void guest_look(u64 id, u64 looks)
 	guest_end_held(id);
 }
 
+/* Sets off the timer, so that the thread is stopped at some point of what it does now. */
+static long begin(struct worker *w)
+{
+	if (w->stoppable)
+		timer_set(timer_fd, 1 + rng_below(&w->rng, 2 * w->span_ns));
+	return now_ns();
+}
+
+/* The shortest time is that without a stop; the CPU may become slower, however. */
+static void finish(struct worker *w, long began)
+{
+	w->span_ns = min(w->span_ns + w->span_ns / 8, now_ns() - began);
+}
+
 /* The vCPUs. */
 static void run_once(struct counting_cpu *cpu)
 {
@@ -149,10 +171,16 @@ static void run_once(struct counting_cpu *cpu)
 	nr_runs++;
 }
 
-static void *run_cpu(void *cpu)
+static void *run_cpu(void *arg)
 {
-	while (!stop)
+	struct counting_cpu *cpu = arg;
+
+	while (!stop) {
+		long began = begin(&cpu->worker);
+
 		run_once(cpu);
+		finish(&cpu->worker, began);
+	}
 	return NULL;
 }
 
@@ -192,20 +220,6 @@ static void set_random_table(struct rng *rng, bool all)
 	TEST_ASSERT_EQ(__set_routes(vm, table, nr, 0), 0);
 }
 
-/* Sets off the timer, so that the thread is stopped at some point of what it does now. */
-static long begin(struct worker *w)
-{
-	if (w->stoppable)
-		timer_set(timer_fd, 1 + rng_below(&w->rng, 2 * w->span_ns));
-	return now_ns();
-}
-
-/* The shortest time is that without a stop; the CPU may become slower, however. */
-static void finish(struct worker *w, long began)
-{
-	w->span_ns = min(w->span_ns + w->span_ns / 8, now_ns() - began);
-}
-
 static void *update(void *arg)
 {
 	struct worker *w = arg;
@@ -215,7 +229,7 @@ static void *update(void *arg)
 
 		set_random_table(&w->rng, rng_percent(&w->rng, 30));
 		finish(w, began);
-		totals.updates++;
+		nr_updates++;
 		if (rng_percent(&w->rng, 30))
 			usleep(rng_below(&w->rng, 2000));
 	}
@@ -293,16 +307,20 @@ static void *raise_irqfds(void *arg)
 	return NULL;
 }
 
-/* Stops who has set off the timer, until each vCPU has looked for IRQs. */
+/*
+ * Stops who has set off the timer, until each vCPU has looked for IRQs, or the others have, and
+ * a table was set unless that waits for whom is stopped.
+ */
 static void *stop_others(void *unused)
 {
 	u64 expirations;
 
 	while (read(timer_fd, &expirations, sizeof(expirations)) > 0 && !stop) {
 		u64 runs = nr_runs + 2 * nr_vcpus;
+		u64 updates = nr_updates + 2 * (stoppable == VCPU);
 		long end = now_ns() + MAX_STOP_NS;
 
-		while (!stop && nr_runs < runs && now_ns() < end)
+		while (!stop && (nr_runs < runs || nr_updates < updates) && now_ns() < end)
 			cpu_relax();
 	}
 	return NULL;
@@ -372,34 +390,38 @@ static void count_round(u64 seed)
 			       moves_only ? "moves only" : "all tables", lost, stuck);
 }
 
+static pthread_t start_worker(struct worker *w, u32 who, struct rng rng, void *(*fn)(void *),
+			      void *arg)
+{
+	*w = (struct worker){
+		.rng = rng,
+		.stoppable = stoppable & who,
+		.span_ns = NSEC_PER_SEC / 1000,
+	};
+	return thread_start(fn, arg, pcpus[w->stoppable], SCHED_OTHER);
+}
+
 static void play_round(u64 seed)
 {
-	struct rng rng = rng_of_op(seed, 0);
-	struct worker workers[] = {
-		{ .rng = rng_of_op(seed, 1) },
-		{ .rng = rng_of_op(seed, 2) },
-		{ .rng = rng_of_op(seed, 3) },
-	};
 	void *(* const works[])(void *) = { update, raise_lines, raise_irqfds };
+	struct worker workers[ARRAY_SIZE(works)];
 	pthread_t threads[MAX_VCPUS + ARRAY_SIZE(workers) + 1];
-	u32 i, nr = 0, who;
+	struct rng rng = rng_of_op(seed, 0);
+	u32 i, nr = 0;
 
 	limit_time(seed, HANG_SECONDS);
 	moves_only = seed % 2;
 	open_vm(&rng);
 	set_random_table(&rng, true);
 
-	/* Who can be stopped: who updates, who raises, or both. */
-	who = 1 + rng_below(&rng, 3);
+	stoppable = 1 + rng_below(&rng, UPDATER | SENDERS | VCPU);
 	stop = false;
-	for (i = 0; i < nr_vcpus; i++)
-		threads[nr++] = thread_start(run_cpu, &cpus[i], pcpus[0], SCHED_OTHER);
-	for (i = 0; i < ARRAY_SIZE(workers); i++) {
-		workers[i].stoppable = who & (i ? 2 : 1);
-		workers[i].span_ns = NSEC_PER_SEC / 1000;
-		threads[nr++] = thread_start(works[i], &workers[i],
-					     pcpus[workers[i].stoppable], SCHED_OTHER);
-	}
+	for (i = 0; i < nr_vcpus; i++, nr++)
+		threads[nr] = start_worker(&cpus[i].worker, i ? 0 : VCPU, rng_of_op(seed, 1 + nr),
+					   run_cpu, &cpus[i]);
+	for (i = 0; i < ARRAY_SIZE(works); i++, nr++)
+		threads[nr] = start_worker(&workers[i], i ? SENDERS : UPDATER,
+					   rng_of_op(seed, 1 + nr), works[i], &workers[i]);
 	threads[nr++] = thread_start(stop_others, NULL, pcpus[1], SCHED_FIFO);
 	usleep(ROUND_MS * 1000);
 	stop = true;
@@ -531,10 +553,11 @@ int main(int argc, char *argv[])
 		ksft_test_result(!*findings[i].found, "%s\n", findings[i].test);
 	}
 	ksft_print_msg("rounds %lu, runs %lu, updates %lu, lines %lu, irqfds %lu\n", totals.rounds,
-		       atomic_load(&nr_runs), totals.updates, totals.lines, totals.irqfds);
+		       atomic_load(&nr_runs), atomic_load(&nr_updates), totals.lines,
+		       totals.irqfds);
 	ksft_print_msg("level-triggered IRQs taken %lu, edges %lu\n", totals.level_taken,
 		       totals.edge_taken);
-	ksft_test_result(totals.updates && totals.lines && totals.irqfds && totals.level_taken &&
+	ksft_test_result(nr_updates && totals.lines && totals.irqfds && totals.level_taken &&
 			 totals.edge_taken, "all_threads_ran\n");
 	ksft_finished();
 }
