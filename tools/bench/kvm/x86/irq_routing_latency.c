@@ -11,50 +11,25 @@
  *
  * usage: irq_routing_latency [VCPUS [edge | level-broadcast | added [TURNS]]]
  */
-#include <pthread.h>
-#include <time.h>
-
-#include "exiting_vcpu.h"
-#include "sides.h"
+#include "running_vcpus.h"
 #include "trace.h"
+#include "turns.h"
 
-#define MAX_VCPUS		16
 #define NR_PINS			24
 #define NR_ROUTES		(NR_PINS + 40)
 
-#define MAX_TURNS		10
+#define MAX_LATENCY_TURNS	10
 #define NR_UPDATES		100	/* in a turn */
 
-static u32 nr_vcpus = 2, nr_turns = MAX_TURNS;
+static u32 nr_vcpus = 2, nr_turns = MAX_LATENCY_TURNS;
 static bool is_broadcast, is_addition;
 
-static bool guest_stop;
-static bool guest_runs[MAX_VCPUS];
-
-static void guest_stays(u32 id)
-{
-	x2apic_enable();
-	for (;;) {
-		WRITE_ONCE(guest_runs[id], true);
-		/* PAUSE could exit. */
-		while (!READ_ONCE(guest_stop))
-			asm volatile("nop");
-		asm volatile("outb %%al, %0" :: "i"(EXIT_PORT));
-	}
-}
-
-static u64 now(void)
-{
-	struct timespec ts;
-
-	TEST_ASSERT_EQ(clock_gettime(CLOCK_MONOTONIC, &ts), 0);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
-}
+/* One for each vCPU, and one for who sets the tables. */
+static int pcpus[MAX_RUNNING_VCPUS + 1];
 
 struct crowd {
-	struct kvm_vm *vm;
-	struct kvm_vcpu *vcpus[MAX_VCPUS];
-	u64 latencies[MAX_TURNS * NR_UPDATES];
+	struct running_vcpus running;
+	u64 latencies[MAX_LATENCY_TURNS * NR_UPDATES];
 	u64 kicks, exits_updating, exits_idle;
 };
 
@@ -64,22 +39,10 @@ static struct crowd *crowd_new(void)
 	u32 id;
 
 	TEST_ASSERT(crowd, "Insufficient memory");
-	crowd->vm = vm_create_split(nr_vcpus, NR_PINS);
-	for (id = 0; id < nr_vcpus; id++) {
-		crowd->vcpus[id] = vm_vcpu_add(crowd->vm, id, guest_stays);
-		vcpu_args_set(crowd->vcpus[id], 1, id);
-	}
-	return crowd;
-}
-
-static u64 exits(struct crowd *crowd)
-{
-	u64 sum = 0;
-	u32 id;
-
+	crowd->running.vm = vm_create_split(nr_vcpus, NR_PINS);
 	for (id = 0; id < nr_vcpus; id++)
-		sum += vcpu_get_stat(crowd->vcpus[id], exits);
-	return sum;
+		running_vcpus_add(&crowd->running, guest_stays, pcpus[id]);
+	return crowd;
 }
 
 /* Events that a thread leaves when it kicks a vCPU out of the guest, many at once or one. */
@@ -116,83 +79,35 @@ static u64 kick_trace_stop(void)
 	return kicks;
 }
 
-/* One for each vCPU, and one for who sets the tables. */
-static int pcpus[MAX_VCPUS + 1];
-
-static void *vcpu_thread(void *arg)
-{
-	struct kvm_vcpu *vcpu = arg;
-
-	pin_self_to_cpu(pcpus[vcpu->id]);
-	vcpu_run(vcpu);
-	TEST_ASSERT_KVM_EXIT_REASON(vcpu, KVM_EXIT_IO);
-	return NULL;
-}
-
-static bool all_run(void)
-{
-	u32 id;
-
-	for (id = 0; id < nr_vcpus; id++) {
-		if (!guest_runs[id])
-			return false;
-	}
-	return true;
-}
-
-static void set_guest_stop(struct kvm_vm *vm, bool stop)
-{
-	guest_stop = stop;
-	sync_global_to_guest(vm, guest_stop);
-}
-
 /* One turn: as many updates as that, each followed by as much time without one. */
 static void take_turn(struct crowd *crowd, struct kvm_irq_routing *tables[2], u64 *latencies)
 {
-	pthread_t threads[MAX_VCPUS];
+	struct kvm_vm *vm = crowd->running.vm;
 	u64 start, before;
-	u32 id, i;
+	u32 i;
 
-	memset(guest_runs, 0, sizeof(guest_runs));
-	sync_global_to_guest(crowd->vm, guest_runs);
-	set_guest_stop(crowd->vm, false);
-	for (id = 0; id < nr_vcpus; id++)
-		TEST_ASSERT_EQ(pthread_create(&threads[id], NULL, vcpu_thread,
-					      crowd->vcpus[id]), 0);
-	do {
-		sync_global_from_guest(crowd->vm, guest_runs);
-	} while (!all_run());
-
+	running_vcpus_start(&crowd->running);
 	kick_trace_start();
 	for (i = 0; i < NR_UPDATES; i++) {
 		if (is_addition)
-			table_set(crowd->vm, tables[0]);
-		before = exits(crowd);
+			table_set(vm, tables[0]);
+		before = running_vcpus_exits(&crowd->running);
 		start = now();
-		table_set(crowd->vm, tables[is_addition || i % 2]);
+		table_set(vm, tables[is_addition || i % 2]);
 		latencies[i] = now() - start;
-		crowd->exits_updating += exits(crowd) - before;
+		crowd->exits_updating += running_vcpus_exits(&crowd->running) - before;
 
-		before = exits(crowd);
+		before = running_vcpus_exits(&crowd->running);
 		for (start = now(); now() - start < latencies[i];)
 			;
-		crowd->exits_idle += exits(crowd) - before;
+		crowd->exits_idle += running_vcpus_exits(&crowd->running) - before;
 	}
 	crowd->kicks += kick_trace_stop();
-
-	set_guest_stop(crowd->vm, true);
-	for (id = 0; id < nr_vcpus; id++)
-		TEST_ASSERT_EQ(pthread_join(threads[id], NULL), 0);
+	running_vcpus_stop(&crowd->running);
 }
 
 int main(int argc, char *argv[])
 {
-	static const struct {
-		const char *name;
-		u32 thousandths;
-	} quantiles[] = {
-		{ "min", 0 }, { "median", 500 }, { "p90", 900 }, { "p99", 990 }, { "max", 1000 },
-	};
 	struct kvm_irq_routing *tables[2];
 	struct crowd *crowds[NR_SIDES];
 	u64 values[NR_SIDES];
@@ -205,8 +120,8 @@ int main(int argc, char *argv[])
 	is_addition = argc > 2 && !strcmp(argv[2], "added");
 	if (argc > 3)
 		nr_turns = atoi_positive("number of turns", argv[3]);
-	TEST_ASSERT(nr_vcpus <= MAX_VCPUS && nr_turns <= MAX_TURNS,
-		    "At most %u vCPUs, and %u turns", MAX_VCPUS, MAX_TURNS);
+	TEST_ASSERT(nr_vcpus <= MAX_RUNNING_VCPUS && nr_turns <= MAX_LATENCY_TURNS,
+		    "At most %u vCPUs, and %u turns", MAX_RUNNING_VCPUS, MAX_LATENCY_TURNS);
 
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_BINARY_STATS_FD));
@@ -234,7 +149,7 @@ int main(int argc, char *argv[])
 		tables[0]->nr--;
 	for (side = first_side; side <= last_side; side++) {
 		crowds[side] = CREATE_ON(side, crowd_new());
-		table_set(crowds[side]->vm, tables[1]);
+		table_set(crowds[side]->running.vm, tables[1]);
 	}
 	for (turn = 0; turn < nr_turns; turn++) {
 		for (side = first_side; side <= last_side; side++)
@@ -259,15 +174,13 @@ int main(int argc, char *argv[])
 	for (side = first_side; side <= last_side; side++)
 		sort_u64(crowds[side]->latencies, nr);
 	for (i = 0; i < ARRAY_SIZE(quantiles); i++) {
-		u32 at = min(quantiles[i].thousandths * nr / 1000, nr - 1);
-
 		for (side = first_side; side <= last_side; side++)
-			values[side] = crowds[side]->latencies[at];
+			values[side] = quantile(crowds[side]->latencies, nr, i);
 		print_figure("update-latency", PARAMETERS("quantile=%s", quantiles[i].name), "ns",
 			     values);
 	}
 	for (side = first_side; side <= last_side; side++) {
-		kvm_vm_free(crowds[side]->vm);
+		kvm_vm_free(crowds[side]->running.vm);
 		free(crowds[side]);
 	}
 	return 0;
