@@ -43,7 +43,7 @@ help:
 	@$(foreach lane,$(LANES),echo '  make check-$(lane)' | \
 		awk '{ printf "%-24s ", $$0 }'; sed -n '4s/^# //p' tools/testing/lanes/$(lane);)
 	@echo '  make fuzz              random operations for FUZZ_MINUTES=: twin VMs, and a model of EOIs'
-	@echo '  make bench             count what routes cost, unpatched, on C and on Rust (ARCH=arm64: of that)'
+	@echo '  make bench             count and time what routes cost, unpatched, on C and on Rust (ARCH=arm64: of that)'
 	@echo '  make bench-native      time the decisions alone, on this CPU'
 	@echo '  make rust-analyzer     write rust-project.json: this crate, its bindings, the kernel'"'"'s'
 	@echo '  make docs              build the documentation, in build/Documentation and build/rustdoc'

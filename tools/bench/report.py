@@ -2,29 +2,29 @@
 # SPDX-License-Identifier: GPL-2.0
 """Turns figures into tables, a chart, and a verdict on the targets.
 
-usage: report.py ARCH FOLDER FIGURES...
+usage: report.py WHAT FOLDER FIGURES...
 
-FIGURES are what the programs in kvm/ARCH/ print. FOLDER gets results.json, results.rst, and
-chart.svg and chart.png if there is something to draw. Fails if a target is missed otherwise
-than is known.
+WHAT is an architecture, or times: its times alone, or host: the same of this machine. FIGURES
+are what the programs in kvm/ARCH/ print. FOLDER gets results.json, results.rst of what was
+counted, times.rst of times, and chart.svg and chart.png if there is something to draw. Fails if
+a target is missed otherwise than is known, but for times.
 """
 
 import itertools
 import json
 import math
 import pathlib
+import statistics
 import sys
 from dataclasses import dataclass, field
 from typing import Callable
 
-import matplotlib
-
-matplotlib.use("svg")
-# The same figures give the same file.
-matplotlib.rcParams["svg.hashsalt"] = "kvm_irqroute"
-import matplotlib.pyplot as plt
-
-COMMANDS = {"x86": "make bench", "arm64": "make bench ARCH=arm64"}
+COMMANDS = {
+    "x86": "make bench",
+    "arm64": "make bench ARCH=arm64",
+    "times": "tools/bench/run times",
+    "host": "tools/bench/host",
+}
 
 # What is the same in each run of a build.
 COUNTED = ("instructions", "bytes", "vCPUs")
@@ -37,6 +37,7 @@ SIDES = {"unpatched": "unpatched", "c": "C", "rust": "Rust"}
 
 # What the patches bring, and what Rust brings on top of them.
 RATIOS = [("c", "unpatched"), ("rust", "c")]
+TIME_RATIOS = [*RATIOS, ("rust", "unpatched")]
 
 
 def title(case, parameters):
@@ -49,22 +50,49 @@ class Figure:
     parameters: dict
     unit: str
     values: dict  # of the sides that were measured
+    # What each turn gave, and in which boots it was taken: then values are medians.
+    turns: dict = field(default_factory=dict)
+    boots: dict = field(default_factory=dict)
+    read_from: set = field(default_factory=set)
 
     def ratio(self, side, base):
         if side not in self.values or not self.values.get(base):
             return None
         return round(self.values[side] / self.values[base], 4)
 
+    def ratios(self, side, base):
+        """The lower quartile, the median and the upper quartile of ratios; or None."""
+        ours, theirs = self.turns.get(side), self.turns.get(base)
+        if not ours or not theirs or 0 in theirs:
+            return None
+        # Turns of one boot come in pairs.
+        paired = self.boots[side] == self.boots[base]
+        pairs = zip(ours, theirs) if paired else itertools.product(ours, theirs)
+        found = [a / b for a, b in pairs]
+        # Of a single one there is no spread.
+        return tuple(statistics.quantiles(found * 2 if len(found) == 1 else found, method="inclusive"))
+
     def title(self):
         return title(self.case, self.parameters)
 
     def json(self):
+        turns = {
+            f"turns of {side}": {"values": values, "boots": self.boots[side]}
+            for side, values in self.turns.items()
+        }
+        ratios = {
+            f"quartiles of {side}/{base}": [round(ratio, 4) for ratio in ratios]
+            for side, base in TIME_RATIOS
+            if (ratios := self.ratios(side, base))
+        }
         return {
             "case": self.case,
             "parameters": self.parameters,
             "unit": self.unit,
             **{side: self.values.get(side) for side in SIDES},
             **{f"{side}/{base}": self.ratio(side, base) for side, base in RATIOS},
+            **turns,
+            **ratios,
         }
 
 
@@ -80,18 +108,25 @@ def read(path, header, figures):
         kind, *fields = line.split("\t")
         if kind == "about":
             about[fields[0]] = fields[1]
-        elif kind == "figure":
+        elif kind in ("figure", "turns"):
             case, parameters, unit, values = fields
             parameters = dict(p.split("=") for p in parameters.split())
             parameters = {name: value(text) for name, text in parameters.items()}
             figure = Figure(case, parameters, unit, {})
             # Sides of one figure may come from several files.
             figure = figures.setdefault(figure.title(), figure)
-            figure.values |= {side: int(n) for side, n in (v.split("=") for v in values.split())}
-    accel = "TCG" if "TCG" in about["cpu"] or "--icount" in about["vm"] else "KVM"
+            figure.read_from.add(path.stem)
+            values = dict(v.split("=") for v in values.split())
+            if kind == "turns":
+                for side, turns in values.items():
+                    figure.turns.setdefault(side, []).extend(map(int, turns.split(",")))
+                    figure.boots.setdefault(side, []).append(path.stem)
+                    values[side] = round(statistics.median(figure.turns[side]))
+            figure.values |= {side: int(n) for side, n in values.items()}
+    accel = "TCG" if "TCG" in about["cpu"] or "--icount" in about.get("vm", "") else "KVM"
     header["kernel"] = about["kernel"]
     header["cpu"][path.stem] = about["cpu"]
-    header["accel"][path.stem] = f"{accel}, vm/run {about['vm']}"
+    header["accel"][path.stem] = f"{accel}, vm/run {about['vm']}" if "vm" in about else accel
     # What counts nothing has none.
     if "clock" in about:
         header["clock"][path.stem] = about["clock"]
@@ -114,7 +149,7 @@ class Figures(list):
         return figure
 
 
-@dataclass
+@dataclass(eq=False)
 class Target:
     """Some figures of one side, and what each of them may be at most."""
 
@@ -123,6 +158,32 @@ class Target:
     side: str = "rust"
     # Titles of figures that are known to be above their limit, and why.
     known: dict = field(default_factory=dict)
+
+    def value(self, figure):
+        return figure.values[self.side]
+
+    def is_as_expected(self, missed):
+        return set(missed) == set(self.known)
+
+
+class TimeTarget(Target):
+    """
+    Some times of one side, and what share of an unpatched kernel's each of them may be at most.
+    Times differ from run to run, so that what is known to be above its limit need not be.
+    """
+
+    def value(self, figure):
+        return round(figure.ratios(self.side, "unpatched")[1], 4)
+
+    def is_as_expected(self, missed):
+        return set(missed) <= set(self.known)
+
+
+class NoLongerTarget(TimeTarget):
+    """The same, but only what three quarters of the comparisons say counts."""
+
+    def value(self, figure):
+        return round(figure.ratios(self.side, "unpatched")[0], 4)
 
 
 def at_most(limit, *selections):
@@ -166,7 +227,7 @@ def at_most_unpatched(figures):
     return [
         (f, f.values["unpatched"] * (1 + NOISE) + (f.unit == "instructions") * WHOSE_VM)
         for f in figures
-        if "unpatched" in f.values
+        if "unpatched" in f.values and not f.turns
     ]
 
 
@@ -313,22 +374,69 @@ ARM64_TARGETS = [
     ),
 ]
 
-TARGETS = {"x86": X86_TARGETS, "arm64": ARM64_TARGETS}
+
+def times(share, selects):
+    """All times for which `selects` is true, of what was measured on both sides."""
+    return lambda figures: [
+        (f, share)
+        for f in figures
+        if f.unit == "ns" and f.ratios("rust", "unpatched") and selects(f.case, f.parameters)
+    ]
+
+
+TIME_TARGETS = [
+    TimeTarget(
+        "boot takes at most half the time that it takes on an unpatched kernel",
+        times(0.5, lambda case, p: case == "boot" and p["time"] == "sum"),
+    ),
+    TimeTarget(
+        "restore takes at most half the time that it takes on an unpatched kernel",
+        times(0.5, lambda case, p: case == "restore"),
+    ),
+    TimeTarget(
+        "an update that adds routes takes at most a tenth of the time of an unpatched kernel",
+        times(
+            0.1,
+            lambda case, p: case == "busy"
+            and p["update"] == "adds"
+            and p["time"] in ("median", "p99"),
+        ),
+    ),
+    NoLongerTarget(
+        "nothing takes more than 5 % longer than on an unpatched kernel, for 3 of 4 comparisons",
+        times(1.05, lambda case, p: True),
+    ),
+]
+
+TARGETS = {
+    "x86": X86_TARGETS + TIME_TARGETS,
+    "arm64": ARM64_TARGETS,
+    "times": TIME_TARGETS,
+    "host": TIME_TARGETS,
+}
 
 
 def judge(target, figures):
-    limits = [(f, f.values[target.side], limit) for f, limit in target.limits(figures)]
+    is_time = isinstance(target, TimeTarget)
+    limits = [(f, target.value(f), limit) for f, limit in target.limits(figures)]
+    if is_time and not limits:
+        return None
     missed = [figure.title() for figure, n, limit in limits if n > limit]
     worst, n, limit = max(limits, key=lambda l: l[1] / l[2] if l[2] else l[1])
     return {
         "target": target.name,
         "side": target.side,
         "met": not missed,
-        "as_expected": set(missed) == set(target.known),
+        "as_expected": target.is_as_expected(missed),
         "figures": len(limits),
         "missed": {title: target.known.get(title, "not known why") for title in missed},
-        "not_missed": [title for title in target.known if title not in missed],
-        "worst": {**worst.json(), "value": n, "limit": round(limit)},
+        "not_missed": [title for title in target.known if title not in missed and not is_time],
+        "worst": {
+            **worst.json(),
+            "value": n,
+            "limit": limit if is_time else round(limit),
+            "unit": "of unpatched" if is_time else worst.unit,
+        },
     }
 
 
@@ -338,6 +446,31 @@ def figure_cells(figure):
         figure.title(),
         *(str(figure.values.get(side, "-")) for side in SIDES),
         *("-" if ratio is None else f"{ratio:.2f}" for ratio in ratios),
+        figure.unit,
+    ]
+
+
+TIME_HEAD = [
+    "case",
+    *SIDES.values(),
+    *(f"{SIDES[side]}/{SIDES[base]}" for side, base in TIME_RATIOS),
+    "unit",
+]
+
+
+def ratio_cell(ratios):
+    if ratios is None:
+        return "-"
+    digits = 2 if ratios[1] >= 0.1 else 4
+    low, median, high = (f"{ratio:.{digits}f}" for ratio in ratios)
+    return f"{median} ({low}..{high})"
+
+
+def time_cells(figure):
+    return [
+        figure.title(),
+        *(str(figure.values.get(side, "-")) for side in SIDES),
+        *(ratio_cell(figure.ratios(*ratio)) for ratio in TIME_RATIOS),
         figure.unit,
     ]
 
@@ -362,9 +495,13 @@ FIGURE_HEAD = [
 FIGURE_NUMERIC = range(1, len(FIGURE_HEAD) - 1)
 
 
-def print_table(figures):
-    rows = [FIGURE_HEAD, *map(figure_cells, figures)]
-    lines = list(aligned(rows, FIGURE_NUMERIC))
+TIME_NUMERIC = range(1, len(TIME_HEAD) - 1)
+
+
+def print_table(figures, head, cells, numeric):
+    if not figures:
+        return
+    lines = list(aligned([head, *map(cells, figures)], numeric))
     print(lines[0])
     case = None
     for figure, line in zip(figures, lines[1:]):
@@ -424,8 +561,9 @@ def rst_table(rows, numeric=()):
     return [rule, lines[0], rule, *lines[1:], rule, ""]
 
 
-def rst(figures, verdicts, header):
+def rst(figures, verdicts, header, head, cells, numeric):
     """The results as Documentation/ shows them."""
+    boots = {name for f in figures for name in f.read_from}
     targets = [["target", "figures", "above the limit", "verdict"]]
     targets += [
         [v["target"], str(v["figures"]), str(len(v["missed"])), "met" if v["met"] else "missed"]
@@ -445,13 +583,18 @@ def rst(figures, verdicts, header):
         *(
             f"* ``{name}``: {header['cpu'][name]}, {accel}"
             for name, accel in header["accel"].items()
+            if name in boots
         ),
-        *(f"* the clock of ``{name}``: {clock}" for name, clock in header["clock"].items()),
+        *(
+            f"* the clock of ``{name}``: {clock}"
+            for name, clock in header["clock"].items()
+            if name in boots
+        ),
         "",
         *rst_table(targets, (1, 2)),
         *(f"* {target}: {why}: {', '.join(t)}" for (target, why), t in reasons.items()),
         "",
-        *rst_table([FIGURE_HEAD, *map(figure_cells, figures)], FIGURE_NUMERIC),
+        *rst_table([head, *map(cells, figures)], numeric),
     ]
     return "\n".join(lines)
 
@@ -490,7 +633,7 @@ X86_PANELS = [
           "bytes", None, {None: None}),
 ]  # fmt: skip
 
-PANELS = {"x86": X86_PANELS, "arm64": []}
+PANELS = {"x86": X86_PANELS, "arm64": [], "times": [], "host": []}
 
 
 @dataclass
@@ -555,6 +698,14 @@ def draw(panel, axes, figures):
 
 
 def chart(panels, figures, header, folder):
+    # Times do without.
+    import matplotlib
+
+    matplotlib.use("svg")
+    # The same figures give the same file.
+    matplotlib.rcParams["svg.hashsalt"] = "kvm_irqroute"
+    import matplotlib.pyplot as plt
+
     columns = 3
     fig, axes = plt.subplots(
         -(-len(panels) // columns), columns, figsize=(13, 8), layout="constrained"
@@ -575,32 +726,46 @@ def chart(panels, figures, header, folder):
 
 
 def main():
-    arch, *places = sys.argv[1:]
+    what, *places = sys.argv[1:]
     folder, *paths = map(pathlib.Path, places)
-    header = {"command": COMMANDS[arch], "cpu": {}, "accel": {}, "clock": {}}
+    header = {"command": COMMANDS[what], "cpu": {}, "accel": {}, "clock": {}}
     read_figures = {}
     for path in paths:
         read(path, header, read_figures)
     cases = list(dict.fromkeys(f.case for f in read_figures.values()))
     figures = Figures(sorted(read_figures.values(), key=lambda f: cases.index(f.case)))
-    verdicts = [judge(target, figures) for target in TARGETS[arch]]
+    counted = Figures(f for f in figures if not f.turns)
+    timed = Figures(f for f in figures if f.turns)
+    verdicts = {target: judge(target, figures) for target in TARGETS[what]}
+    verdicts = {target: verdict for target, verdict in verdicts.items() if verdict}
 
     print(f"Linux {header['kernel']}: KVM without our patches, its C with them, and Rust")
-    print_table(figures)
-    print_targets(verdicts)
+    print_table(counted, FIGURE_HEAD, figure_cells, FIGURE_NUMERIC)
+    if timed:
+        print("\nTimes: medians of turns, and of their ratios, with the quartiles of these")
+        print_table(timed, TIME_HEAD, time_cells, TIME_NUMERIC)
+    print_targets(verdicts.values())
     print_change(figures, folder / "results.json")
 
     results = {
         "header": header,
         "results": [f.json() for f in figures],
-        "targets": verdicts,
+        "targets": list(verdicts.values()),
     }
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    (folder / "results.rst").write_text(rst(figures, verdicts, header))
-    if PANELS[arch]:
-        chart(PANELS[arch], figures, header, folder)
+    for name, found, *table in (
+        ("results.rst", counted, FIGURE_HEAD, figure_cells, FIGURE_NUMERIC),
+        ("times.rst", timed, TIME_HEAD, time_cells, TIME_NUMERIC),
+    ):
+        if found:
+            judged = [v for t, v in verdicts.items() if isinstance(t, TimeTarget) == (found is timed)]
+            (folder / name).write_text(rst(found, judged, header, *table))
+    if PANELS[what]:
+        chart(PANELS[what], figures, header, folder)
     print(f"\nIn {folder}: {', '.join(sorted(p.name for p in folder.iterdir()))}")
-    return 0 if all(v["as_expected"] for v in verdicts) else 1
+    # Times depend on what else the machine does: they are reported, and fail nothing.
+    failed = [t for t, v in verdicts.items() if not (v["as_expected"] or isinstance(t, TimeTarget))]
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
