@@ -124,14 +124,14 @@ fn errno_of(error: SintError) -> c_int {
     .to_errno()
 }
 
-/// Reads the result of a delivery.
-fn outcome_of(result: c_int, raised: bool) -> Result<(), SintError> {
+/// Reads the result of a delivery: what KVM_IRQ_LINE_STATUS reports if an interrupt was sent.
+fn outcome_of(result: c_int, raised: bool) -> Result<i32, SintError> {
     match to_result(result) {
         // Of a line that goes up it says that no CPU accepts the interrupt.
         Err(EPERM) if !raised => Err(SintError::Lowered),
         Err(EINVAL) => Err(SintError::NoSynic),
         Err(ENOENT) => Err(SintError::Masked),
-        _ => Ok(()),
+        _ => Ok(result),
     }
 }
 
@@ -304,7 +304,7 @@ pub(super) unsafe extern "C" fn verify_sint(
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
     let raised = level != 0;
-    let before = outcome_of(decision, raised);
+    let before = outcome_of(decision, raised).map(|_| ());
     let c = outcome_of(result, raised);
 
     vm.verify_sint(vp_index, sint, raised, before, c);
@@ -466,10 +466,10 @@ mod tests {
 
     #[test]
     fn outcome_of_a_delivery() {
-        assert_eq!(outcome_of(1, true), Ok(()));
-        assert_eq!(outcome_of(0, true), Ok(()));
+        assert_eq!(outcome_of(1, true), Ok(1));
+        assert_eq!(outcome_of(0, true), Ok(0));
         // No CPU accepts, as opposed to a line that goes down.
-        assert_eq!(outcome_of(-1, true), Ok(()));
+        assert_eq!(outcome_of(-1, true), Ok(-1));
         assert_eq!(outcome_of(-1, false), Err(SintError::Lowered));
         assert_eq!(outcome_of(EINVAL.to_errno(), true), Err(SintError::NoSynic));
         assert_eq!(outcome_of(ENOENT.to_errno(), true), Err(SintError::Masked));

@@ -8,6 +8,7 @@
 #![allow(
     clippy::all,
     dead_code,
+    improper_ctypes,
     missing_docs,
     non_camel_case_types,
     non_snake_case,
@@ -18,5 +19,9 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 use kernel::ffi;
+
+// What C calls a tracepoint.
+#[cfg(CONFIG_TRACEPOINTS)]
+pub(crate) use kernel::bindings::tracepoint;
 
 include!(env!("KVM_IRQROUTE_BINDINGS"));

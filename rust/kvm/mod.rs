@@ -12,6 +12,7 @@ pub(crate) mod list;
 pub(crate) mod params;
 pub(crate) mod srcu;
 pub(crate) mod stats;
+mod trace;
 
 #[cfg(CONFIG_ARM64)]
 pub(crate) mod arm64;

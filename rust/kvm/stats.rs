@@ -116,6 +116,7 @@ impl Drop for Published {
 
 /// The counters of a VM in their place: a directory of their own, and a part in the totals.
 pub(crate) struct Stats {
+    number: u64,
     dir: Option<VmDir>,
     counters: Arc<Counters>,
 }
@@ -124,6 +125,7 @@ impl Stats {
     /// Makes counters that no one else sees.
     pub(crate) fn unlisted() -> Result<Self> {
         Ok(Self {
+            number: 0,
             dir: None,
             counters: Arc::new(Counters::new(), GFP_KERNEL_ACCOUNT)?,
         })
@@ -140,7 +142,8 @@ impl Stats {
         let registry = guard.as_mut().ok_or(ENODEV)?;
 
         registry.names = registry.names.wrapping_add(1);
-        let name = CString::try_from_fmt(fmt!("{}-{}", kernel::current!().pid(), registry.names))?;
+        stats.number = registry.names;
+        let name = CString::try_from_fmt(fmt!("{}-{}", kernel::current!().pid(), stats.number))?;
         stats.dir = Some(VmDir::new(
             &registry.vms,
             &name,
@@ -153,6 +156,12 @@ impl Stats {
         registry.bound.insert(node);
         registry.total = registry.total.wrapping_add(1);
         Ok(stats)
+    }
+
+    /// Returns the number in the name of the directory, by which no other VM is called; 0 if there is no
+    /// directory.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     fn address(&self) -> usize {

@@ -12,6 +12,7 @@
 //! | [`list`]        | nothing, it is what the others keep of a table              |
 //! | [`publication`] | what it takes to put a table in the place of another one    |
 //! | [`lines`]       | nothing, it is how lines of files are written               |
+//! | [`text`]        | nothing, it is text where nothing can be allocated          |
 //! | [`x86`]         | about the routes of a split irqchip, and Hyper-V SINTs      |
 //! | [`arm64`]       | about the routes of irqfds to SPIs and the ITS              |
 
@@ -22,6 +23,7 @@ pub(crate) mod arm64;
 pub(crate) mod lines;
 pub(crate) mod list;
 pub(crate) mod publication;
+pub(crate) mod text;
 #[cfg(not(CONFIG_ARM64))]
 pub(crate) mod x86;
 

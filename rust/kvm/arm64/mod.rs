@@ -16,5 +16,6 @@ pub(crate) mod event;
 pub(crate) mod index;
 pub(crate) mod lines;
 pub(crate) mod snapshot;
+mod trace;
 mod views;
 pub(crate) mod vm;

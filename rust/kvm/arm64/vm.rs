@@ -15,7 +15,8 @@ use super::{
         Source, //
     },
     srcu::IrqSrcu,
-    stats::Stats, //
+    stats::Stats,
+    trace, //
 };
 use crate::routing::{
     arm64::{
@@ -28,6 +29,7 @@ use crate::routing::{
             is_routed,
             PinRoute, //
         },
+        seen::Remark,
         spi::{
             set_line,
             Spi,
@@ -154,6 +156,11 @@ impl Vm {
         })
     }
 
+    /// Returns what the VM is called in trace events.
+    fn number(&self) -> u64 {
+        self.stats.number()
+    }
+
     /// Returns what the module may ask of KVM.
     pub(crate) fn host(&self) -> &Host {
         &self.host
@@ -179,6 +186,7 @@ impl Vm {
         if skipped {
             self.note_origin(origin, nr);
             self.stats.count(Event::UpdateSkipped);
+            trace::update(self.number(), trace::Kind::Same, nr, Some(0), false);
         }
         skipped
     }
@@ -202,14 +210,24 @@ impl Vm {
 
         self.note_origin(origin, routes.len());
         self.stats.count_update(is_awaited);
+        trace::update(
+            self.number(),
+            succession.into(),
+            routes.len(),
+            Some(0),
+            is_awaited,
+        );
         Ok((is_awaited, index))
     }
 
     /// Ends an update: no one uses a table before the current one any more. Process context.
-    pub(crate) fn end_update(&self) {}
+    pub(crate) fn end_update(&self) {
+        trace::update_end(self.number(), Some(0));
+    }
 
     /// Counts an interrupt that is lost, and says so the first time.
-    fn lose(&self, event: Event, what: fmt::Arguments<'_>) {
+    fn lose(&self, event: Event, remark: Remark, what: fmt::Arguments<'_>) {
+        trace::remark(self.number(), remark.name(), &remark);
         if self.stats.count(event) == 0 && host::may_log() {
             pr_warn!("{what}\n");
         }
@@ -225,10 +243,18 @@ impl Vm {
         source: Option<Source>,
         raised: bool,
     ) -> Result {
+        let result = self.try_set_spi(pin, nr_spis, source, raised);
+
+        trace::spi(self.number(), pin, source, Some(raised), &result);
+        result
+    }
+
+    fn try_set_spi(&self, pin: u32, nr_spis: u32, source: Option<Source>, raised: bool) -> Result {
         let Some(spi) = Spi::of_pin(pin, nr_spis) else {
             if raised {
                 self.lose(
                     Event::DeadNoSpi,
+                    Remark::NoSpi(nr_spis),
                     fmt!("pin {pin} has no SPI, the VM has {nr_spis}"),
                 );
             }
@@ -272,6 +298,7 @@ impl Vm {
         if let Err(dead) = msi::decide(&msi, view.its()) {
             self.lose(
                 event_of(dead),
+                Remark::Dead(dead),
                 fmt!("an MSI reaches no ITS: {dead:?}, {msi:x?}"),
             );
         }
@@ -288,6 +315,12 @@ impl Vm {
     /// Checks what KVM's C did with the line of a pin. Any context.
     pub(crate) fn verify_spi(&self, pin: u32, nr_spis: u32, c: Outcome) {
         self.stats.count(Event::SpiChange);
+        let result = match c {
+            Outcome::UpToTheGuest => Ok(()),
+            Outcome::Invalid => Err(EINVAL),
+            Outcome::NoDevice => Err(ENODEV),
+        };
+        trace::spi(self.number(), pin, None, None, &result);
         if !spi_agrees(c, Spi::of_pin(pin, nr_spis).is_some()) {
             self.differs(fmt!("pin {pin} of {nr_spis} differs: C {c:?}"));
         }
@@ -306,6 +339,7 @@ impl Vm {
     pub(crate) fn verify_ack(&self, index: Option<&Index>, pin: u32, c: Option<u32>) {
         if c.is_some() {
             self.stats.count(Event::SpiAck);
+            trace::spi_ack(self.number(), pin, 1);
         }
         if !ack_agrees(c, gsis(pin_routes(index), pin)) {
             self.differs(fmt!("the end of pin {pin} differs: C {c:?}"));
@@ -334,6 +368,7 @@ impl Vm {
         // Not by `count()`, which brings a path to a panic along.
         let nr = hearers.fold(0u64, |nr, _| nr.wrapping_add(1));
         self.stats.add(Event::SpiAck, nr);
+        trace::spi_ack(self.number(), pin, nr);
         srcu.resample(&hears);
     }
 }

@@ -22,6 +22,7 @@ pub(crate) mod handled;
 pub(crate) mod index;
 pub(crate) mod posting;
 pub(crate) mod snapshot;
+mod trace;
 pub(crate) mod vcpu;
 pub(crate) mod views;
 pub(crate) mod vm;

@@ -721,15 +721,15 @@ mod suite {
         let vm = vm(Parity::On)?;
         let masked = Err(SintError::Masked);
 
-        vm.verify_sint(0, 2, true, Ok(()), Ok(()));
+        vm.verify_sint(0, 2, true, Ok(()), Ok(1));
         // Unmasked while KVM looked at it.
-        vm.verify_sint(0, 2, true, masked, Ok(()));
-        vm.verify_sint(0, 2, true, masked, masked);
+        vm.verify_sint(0, 2, true, masked, Ok(-1));
+        vm.verify_sint(0, 2, true, masked, Err(SintError::Masked));
         assert_eq!(vm.counters().get(Event::Difference), 0);
         assert_eq!(vm.counters().get(Event::SintDelivery), 2);
 
-        vm.verify_sint(0, 2, true, Ok(()), masked);
-        vm.verify_sint(1, 2, true, Err(SintError::NoSynic), Ok(()));
+        vm.verify_sint(0, 2, true, Ok(()), Err(SintError::Masked));
+        vm.verify_sint(1, 2, true, Err(SintError::NoSynic), Ok(1));
         assert_eq!(vm.counters().get(Event::Difference), 2);
 
         // What is checked is not done.

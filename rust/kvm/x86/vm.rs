@@ -22,6 +22,7 @@ use super::{
     posting::Apics,
     srcu::IrqSrcu,
     stats::Stats,
+    trace,
     vcpu::{
         AskedVcpu,
         Found,
@@ -146,6 +147,11 @@ impl Vm {
         &self.host
     }
 
+    /// Returns what the VM is called in trace events.
+    fn number(&self) -> u64 {
+        self.stats.number()
+    }
+
     /// Returns the counters.
     #[cfg(CONFIG_KUNIT = "y")]
     pub(crate) fn counters(&self) -> &Stats {
@@ -166,13 +172,14 @@ impl Vm {
         found
     }
 
-    /// Makes the vCPUs scan that `request` concerns, after `prepare` has seen them.
-    fn request<F>(&self, urgency: Urgency, request: &ScanRequest<'_, Slots>, prepare: F)
+    /// Makes the vCPUs scan that `request` concerns, after `prepare` has seen them. Returns how many these
+    /// are.
+    fn request<F>(&self, urgency: Urgency, request: &ScanRequest<'_, Slots>, prepare: F) -> u32
     where
         F: Fn(&AskedVcpu<'_>, &ApicId),
     {
         if matches!(request, ScanRequest::None) {
-            return;
+            return 0;
         }
         let asked = self.host.request_scan(urgency, |apic, vcpu| {
             let id = apic.id();
@@ -185,13 +192,14 @@ impl Vm {
         });
 
         self.stats.add(Event::ScanRequest, u64::from(asked));
+        asked
     }
 
     /// Tells whether a table with the routes of the current one need not be published. Process context.
     pub(crate) fn skip_update(
         &self,
         view: &bindings::kvm_irqroute_vm_view,
-        _nr: usize,
+        nr: usize,
         _origin: Origin,
     ) -> bool {
         // In another format the routes may not be valid, or lead elsewhere.
@@ -200,6 +208,7 @@ impl Vm {
 
         if skipped {
             self.stats.count(Event::UpdateSkipped);
+            trace::update(self.number(), trace::Kind::Same, nr, Some(0), false);
         }
         skipped
     }
@@ -227,11 +236,12 @@ impl Vm {
         is_awaited |= retired > MAX_RETIRED_BYTES;
 
         // With parity, KVM acts on the update.
+        let mut asked = None;
         if self.parity == Parity::Off {
             if !sints(new.as_deref()).is_empty() {
                 self.vp_index_cache.prepare()?;
             }
-            self.begin_grace_period(api, is_awaited, old, &new, same_first);
+            asked = Some(self.begin_grace_period(api, is_awaited, old, &new, same_first));
         }
         if let Some(new) = new.as_deref().filter(|new| new.may_lose()) {
             self.log_losing(new);
@@ -240,17 +250,27 @@ impl Vm {
             .store(if is_awaited { 0 } else { retired }, Relaxed);
         self.x2apic_format.store(view.x2apic_format.into(), Relaxed);
         self.stats.count_update(is_awaited);
+        trace::update(
+            self.number(),
+            succession.into(),
+            routes.len(),
+            asked,
+            is_awaited,
+        );
         Ok((is_awaited, new))
     }
 
-    /// Logs why interrupts by a table are lost, as far as its index shows it: each reason once for each
-    /// VM, within a rate limit.
+    /// Says why interrupts by a table are lost, as far as its index shows it. In the log each reason is there
+    /// once for each VM, within a rate limit.
     #[cold]
     #[inline(never)]
     fn log_losing(&self, new: &Index) {
         let remarks = remark::losing(new.level_routes().msis(), new.sints());
 
         for (bit, remark) in [1, 2].into_iter().zip(remarks) {
+            if let Some(remark) = &remark {
+                trace::remark(self.number(), remark.name(), remark);
+            }
             let logged = self.logged.load(Relaxed);
 
             if let Some(remark) = remark.filter(|_| logged & bit == 0 && host::may_log()) {
@@ -275,6 +295,7 @@ impl Vm {
         so_far.saturating_add(old.map_or(0, Index::bytes))
     }
 
+    /// Returns how many vCPUs were asked to scan.
     fn begin_grace_period(
         &self,
         api: X2ApicApi,
@@ -282,17 +303,17 @@ impl Vm {
         old: Option<ArcBorrow<'_, Index>>,
         new: &Option<Arc<Index>>,
         same_first: usize,
-    ) {
+    ) -> u32 {
         let old_routes = level_routes(old.as_deref());
         let new_routes = level_routes(new.as_deref());
 
         if is_same(old_routes, new_routes) {
-            return;
+            return 0;
         }
 
         let changes = Changes::between(old_routes, new_routes, same_first, api);
         if changes.is_none() && !self.grace_period.has_begun() {
-            return;
+            return 0;
         }
 
         // Who is not waited for may begin to scan an older table after the update, and has to know
@@ -300,14 +321,21 @@ impl Vm {
         let old = old.filter(|_| is_awaited).map(Arc::from);
         self.grace_period.begin(old, new.clone(), &changes);
         let gained = changes.before_publication(old_routes, new_routes);
-        self.request(Urgency::Now, &gained, |_, _| ());
+        self.request(Urgency::Now, &gained, |_, _| ())
     }
 
     /// Ends the grace period of all tables before the current one: no interrupt is in flight by them
     /// any more. Process context.
     pub(crate) fn end_update(&self) {
+        let asked = (self.parity == Parity::Off).then(|| self.end_grace_period());
+
+        trace::update_end(self.number(), asked);
+    }
+
+    /// Returns how many vCPUs were asked to scan.
+    fn end_grace_period(&self) -> u32 {
         let Some(tables) = self.grace_period.close() else {
-            return;
+            return 0;
         };
         let (old, new) = (
             level_routes(tables.old.as_deref()),
@@ -319,10 +347,12 @@ impl Vm {
         // report it like anything else.
         let lost = tables.changes.after_grace_period(old, new);
         let vectors = lost.vectors();
-        self.request(Urgency::BeforeNextEntry, &lost, |vcpu, id| {
+        let asked = self.request(Urgency::BeforeNextEntry, &lost, |vcpu, id| {
             vcpu.report_pending(&vectors, || lost.vectors_of(id));
         });
+
         self.grace_period.end();
+        asked
     }
 
     /// Scans the routes for a vCPU that had to report the EOIs of the vectors in `reported` so far.
@@ -352,12 +382,15 @@ impl Vm {
             None => scan_of(index, api, &apic),
         };
 
-        found.with_owed(&owed(
+        let found = found.with_owed(&owed(
             self.parity,
             &apic.pending_eoi,
             reported,
             &view.level_triggered(),
-        ))
+        ));
+
+        trace::scan(self.number(), &view.apic, Some(reported), &found);
+        found
     }
 
     /// Checks the result of KVM's own scan for a vCPU that was as in `before` when it began and
@@ -369,6 +402,7 @@ impl Vm {
         after: &bindings::kvm_irqroute_vcpu_view,
         c: &Scan,
     ) {
+        trace::scan(self.number(), &after.apic, None, c);
         // A result for routes that were decoded in two ways is neither right nor wrong.
         if before.vm.x2apic_api() != after.vm.x2apic_api() {
             return;
@@ -419,10 +453,14 @@ impl Vm {
         number: u32,
         raised: bool,
     ) -> Result<i32, SintError> {
-        let (vp, sint, vector) = self.decide_sint(vp_index, number, raised)?;
+        let (vp, sint, vector) = self
+            .decide_sint(vp_index, number, raised)
+            .inspect_err(|error| trace::sint(self.number(), vp_index, number, None, Err(*error)))?;
 
         self.stats.count(Event::SintDelivery);
-        Ok(self.host.deliver_sint(vp, sint, vector))
+        let result = self.host.deliver_sint(vp, sint, vector);
+        trace::sint(self.number(), vp_index, number, Some(vector), Ok(result));
+        Ok(result)
     }
 
     /// Checks what KVM's C did with a line that is routed to a SINT, `c`, when Rust had decided
@@ -433,12 +471,18 @@ impl Vm {
         number: u32,
         raised: bool,
         before: Result<(), SintError>,
-        c: Result<(), SintError>,
+        c: Result<i32, SintError>,
     ) {
         if c.is_ok() {
             self.stats.count(Event::SintDelivery);
         }
-        if sint_agrees(c, before, self.decide(vp_index, number, raised)) {
+
+        let latest = self
+            .decide_sint(vp_index, number, raised)
+            .map(|(_, _, vector)| vector);
+
+        trace::sint(self.number(), vp_index, number, latest.ok(), c);
+        if sint_agrees(c.map(|_| ()), before, latest.map(|_| ())) {
             return;
         }
 
@@ -464,6 +508,7 @@ impl Vm {
         for gsi in sint::gsis(sints(index), vp_index, sint) {
             if let Ok(gsi) = i32::try_from(gsi) {
                 self.stats.count(Event::SintAck);
+                trace::sint_ack(self.number(), vp_index, number, gsi as u32);
                 srcu.notify_acked_gsi(gsi);
             }
         }
@@ -472,6 +517,7 @@ impl Vm {
     pub(crate) fn post(&self, apics: &Apics, msi: &Msi) -> Option<Target> {
         let decision = apics.decide(msi, self.parity);
 
+        trace::post(self.number(), msi.vector(), &decision);
         self.stats.count(match decision {
             Ok(_) => Event::Posted,
             Err(Reason::DeliveryMode) => Event::RemappedDeliveryMode,

@@ -79,6 +79,14 @@ pub(crate) enum ApicId {
 }
 
 impl ApicId {
+    /// Returns the APIC ID as it is now: in xAPIC mode the guest may write it.
+    pub(crate) fn current(&self) -> u32 {
+        match *self {
+            Self::XApic { id, .. } => u32::from(id),
+            Self::X2Apic { id, .. } => id,
+        }
+    }
+
     /// Tells whether an interrupt for `destination`, which is not an IPI, reaches this APIC.
     #[inline]
     pub(crate) fn accepts(&self, destination: Destination, quirk: BroadcastQuirk) -> bool {

@@ -140,7 +140,8 @@ fn vectors(set: &VectorSet) -> impl Iterator<Item = u8> + '_ {
     (0..=u8::MAX).filter(|vector| set.contains(*vector))
 }
 
-struct Vectors<'a>(&'a VectorSet);
+/// A list of vectors, or `-` if there are none.
+pub(crate) struct Vectors<'a>(pub(crate) &'a VectorSet);
 
 impl Display for Vectors<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {

@@ -97,10 +97,7 @@ impl SeenVcpu {
 
     /// Returns the APIC ID as it is now: in xAPIC mode the guest may write it.
     pub(crate) fn apic_id(&self) -> u32 {
-        match self.apic {
-            ApicId::XApic { id, .. } => u32::from(id),
-            ApicId::X2Apic { id, .. } => id,
-        }
+        self.apic.current()
     }
 
     /// Returns the register of a SINT, if the SynIC is active.

@@ -28,6 +28,7 @@ mod routing;
 mod list;
 mod property;
 mod publication;
+mod text;
 
 mod arm64;
 mod x86;

@@ -8,10 +8,9 @@
  * it may be posted.
  */
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 
 #include "helper.h"
-#include "irq_producer.h"
+#include "irq_producer_load.h"
 #include "irqroute.h"
 #include "irqroute_harness.h"
 
@@ -477,34 +476,6 @@ TEST(vm_goes_first)
 	kvm_vm_free(vm);
 	EXPECT_REMAPPED(&dev);
 	device_close(&dev);
-}
-
-/* Loads the device, which is built next to the tests. */
-static bool load_device(const char *program)
-{
-	char path[PATH_MAX], *slash;
-	int fd, r;
-
-	if (!access("/dev/" IRQ_PRODUCER_DEVICE, F_OK))
-		return true;
-	if (!realpath(program, path))
-		return false;
-	slash = strrchr(path, '/');
-	snprintf(slash, path + sizeof(path) - slash, "/../test_modules/irq_producer.ko");
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return false;
-	r = syscall(SYS_finit_module, fd, "", 0);
-	close(fd);
-	return !r;
-}
-
-/* KVM posts without an IOMMU if its configuration is one for tests. */
-static bool enable_posting(void)
-{
-	FILE *file = fopen("/sys/module/kvm_amd/parameters/test_posting", "w");
-
-	return file && fputs("Y", file) >= 0 && !fclose(file);
 }
 
 int main(int argc, char *argv[])

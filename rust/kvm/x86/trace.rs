@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Trace events of x86.
+
+use super::bindings;
+use crate::{
+    kvm::trace::{
+        emit,
+        is_wanted, //
+    },
+    routing::{
+        text::Text,
+        x86::{
+            lines::Vectors,
+            posting::{
+                Reason,
+                Target, //
+            },
+            scan::Scan,
+            sint::{
+                Sint,
+                SintError, //
+            },
+            vector::VectorSet, //
+        }, //
+    }, //
+};
+use kernel::prelude::*;
+
+pub(super) use crate::kvm::trace::{
+    remark,
+    update,
+    update_end,
+    Kind, //
+};
+
+/// Room for the names of 63 vectors.
+type Names = Text<320>;
+
+/// Tells that a vCPU has found out which EOIs it reports. What it had to report before is not known of
+/// KVM's own scans. Process context.
+#[inline(always)]
+pub(super) fn scan(
+    vm: u64,
+    apic: &bindings::kvm_irqroute_apic_view,
+    before: Option<&VectorSet>,
+    found: &Scan,
+) {
+    #[cold]
+    #[inline(never)]
+    fn tell(
+        vm: u64,
+        apic: &bindings::kvm_irqroute_apic_view,
+        before: Option<&VectorSet>,
+        found: &Scan,
+    ) {
+        let names = |set: Option<VectorSet>| match set {
+            Some(set) => Names::new(Vectors(&set)),
+            None => Names::new("unknown"),
+        };
+        let mut stale = VectorSet::EMPTY;
+
+        if let Some(vector) = found.highest_stale {
+            stale.insert(vector);
+        }
+        emit!(irqroute_scan(
+            vm,
+            apic.x2apic_id,
+            apic.id().current(),
+            names(Some(found.handled)).as_c(),
+            names(before.map(|before| found.handled.difference(before))).as_c(),
+            names(before.map(|before| before.difference(&found.handled))).as_c(),
+            names(Some(stale)).as_c(),
+        ));
+    }
+
+    if is_wanted!(irqroute_scan) {
+        tell(vm, apic, before, found);
+    }
+}
+
+/// Tells what became of an interrupt for a SINT: what KVM_IRQ_LINE_STATUS reports of one that was sent,
+/// or why it was not. Nothing is told of a line that goes down. Any context.
+#[inline(always)]
+pub(super) fn sint(
+    vm: u64,
+    vp_index: u32,
+    number: u32,
+    vector: Option<u8>,
+    outcome: Result<i32, SintError>,
+) {
+    #[cold]
+    #[inline(never)]
+    fn tell(
+        vm: u64,
+        vp_index: u32,
+        number: u32,
+        vector: Option<u8>,
+        outcome: Result<i32, SintError>,
+    ) {
+        let outcome = match outcome {
+            Ok(1..) => c"delivered",
+            Ok(_) => c"not_accepted",
+            Err(SintError::Lowered) => return,
+            Err(SintError::Masked) => c"masked",
+            Err(SintError::NoSynic) if Sint::new(number).is_none() => c"no_such_sint",
+            Err(SintError::NoSynic) => c"no_synic",
+        };
+        let mut vectors = VectorSet::EMPTY;
+
+        if let Some(vector) = vector {
+            vectors.insert(vector);
+        }
+        emit!(irqroute_sint(
+            vm,
+            vp_index,
+            number,
+            Text::<8>::new(Vectors(&vectors)).as_c(),
+            outcome.as_char_ptr(),
+        ));
+    }
+
+    if is_wanted!(irqroute_sint) {
+        tell(vm, vp_index, number, vector, outcome);
+    }
+}
+
+/// Tells that a GSI hears of the end of a SINT's interrupt. Process context.
+#[inline(always)]
+pub(super) fn sint_ack(vm: u64, vp_index: u32, number: u32, gsi: u32) {
+    #[cold]
+    #[inline(never)]
+    fn tell(vm: u64, vp_index: u32, number: u32, gsi: u32) {
+        emit!(irqroute_sint_ack(vm, vp_index, number, gsi));
+    }
+
+    if is_wanted!(irqroute_sint_ack) {
+        tell(vm, vp_index, number, gsi);
+    }
+}
+
+/// Tells whether the interrupt of a device is posted, and where. Any context.
+#[inline(always)]
+pub(super) fn post(vm: u64, vector: u8, decision: &Result<Target, Reason>) {
+    #[cold]
+    #[inline(never)]
+    fn tell(vm: u64, vector: u8, decision: &Result<Target, Reason>) {
+        let (vcpu, outcome) = match decision {
+            Ok(target) => (target.vcpu as i32, c"posted"),
+            Err(Reason::DeliveryMode) => (-1, c"delivery_mode"),
+            Err(Reason::Level) => (-1, c"level"),
+            Err(Reason::NoTarget) => (-1, c"no_target"),
+            Err(Reason::Several) => (-1, c"several"),
+        };
+
+        emit!(irqroute_post(
+            vm,
+            u32::from(vector),
+            vcpu,
+            outcome.as_char_ptr()
+        ));
+    }
+
+    if is_wanted!(irqroute_post) {
+        tell(vm, vector, decision);
+    }
+}

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The trace events of the module: one for each thing that it does for a VM which it
+ * handles, with what was decided.  Of a VM that it does not handle there are none.
+ */
+#include <sys/ioctl.h>
+
+#include "event_trace.h"
+#include "irq_producer_load.h"
+#include "irqroute_harness.h"
+#include "synic.h"
+#include "vm_files.h"
+
+#define NR_PINS		24
+#define SYSTEM		"kvm_irqroute"
+#define PREFIX		"irqroute_"
+#define DIR_SIZE	256
+
+/* Who decides for a VM. */
+enum handler {
+	KVM,		/* C alone, so there are no events */
+	VERIFIED,	/* C, and the module looks at the results */
+	MODULE,
+	PARITY,		/* the module, with the defects of C; updates are C's */
+};
+
+struct traced_vm {
+	struct kvm_vm *vm;
+	enum handler handler;
+	unsigned long number;
+};
+
+/* Looks at the VM that was made last. */
+static void traced_vm_init(struct traced_vm *traced, struct kvm_vm *vm)
+{
+	char dir[DIR_SIZE], *mode, *parity;
+
+	*traced = (struct traced_vm) { .vm = vm };
+	if (!find_vm_dir(dir, sizeof(dir)))
+		return;
+	traced->number = strtoul(strrchr(dir, '-') + 1, NULL, 10);
+	mode = read_vm_file(dir, "mode");
+	parity = read_vm_file(dir, "parity");
+	TEST_ASSERT(mode && parity, "Cannot read how the VM is handled");
+	traced->handler = !strcmp(mode, "verify\n") ? VERIFIED :
+			  strcmp(parity, "0\n") ? PARITY : MODULE;
+	free(mode);
+	free(parity);
+}
+
+/*
+ * Expects events, each with the number of the VM left out and in a line of its own:
+ * @decided if the module decides, @seen if it only sees, NULL for the same.  Nobody
+ * else uses the module meanwhile.
+ */
+static void expect_events(const struct traced_vm *traced, const char *decided, const char *seen,
+			  const char *file, unsigned int line)
+{
+	const char *expected = traced->handler == VERIFIED && seen ? seen : decided;
+	char *events = event_trace_take(SYSTEM, PREFIX), *got, *each, *rest = events;
+	char vm[64];
+	size_t size;
+	FILE *to = open_memstream(&got, &size);
+
+	snprintf(vm, sizeof(vm), " vm=%lu", traced->number);
+	TEST_ASSERT(to, "Insufficient memory for events");
+	while ((each = strsep(&rest, "\n")) && *each) {
+		char *number = strstr(each, vm);
+
+		test_assert(number && number[strlen(vm)] == ' ', "vm", file, line,
+			    "not of%s: %s", vm, each);
+		*number = '\0';
+		fprintf(to, "%s%s\n", each + strlen(PREFIX), number + strlen(vm));
+	}
+	TEST_ASSERT(!fclose(to), "Insufficient memory for events");
+	if (traced->handler == KVM)
+		expected = "";
+	test_assert(!strcmp(got, expected), "events", file, line,
+		    "events are\n%s---- and were to be\n%s", got, expected);
+	free(got);
+	free(events);
+}
+
+#define EXPECT_EVENTS(_traced, _decided, _seen)	\
+	expect_events(_traced, _decided, _seen, __FILE__, __LINE__)
+#define EXPECT_SAME_EVENTS(_traced, _events)	EXPECT_EVENTS(_traced, _events, NULL)
+
+static void drop_events(void)
+{
+	free(event_trace_take(SYSTEM, PREFIX));
+}
+
+FIXTURE(trace) {
+	struct traced_vm traced;
+	struct irq_cpu cpus[2];
+};
+
+FIXTURE_SETUP(trace)
+{
+	struct kvm_vm *vm;
+
+	event_trace_start(SYSTEM, SYSTEM);
+	vm = vm_create_split(8, NR_PINS);
+	traced_vm_init(&self->traced, vm);
+	irq_cpu_add(&self->cpus[0], vm, 0, guest_x2apic);
+	irq_cpu_add(&self->cpus[1], vm, 5, guest_xapic);
+	irq_cpu_apic_write(&self->cpus[1], APIC_ID, 7 << 24);
+	EXPECT_IDLE(&self->cpus[0]);
+	EXPECT_IDLE(&self->cpus[1]);
+	if (self->traced.handler == PARITY) {
+		kvm_vm_free(vm);
+		event_trace_stop(SYSTEM);
+		SKIP(return, "with parity, updates are KVM's");
+	}
+	drop_events();
+}
+
+FIXTURE_TEARDOWN(trace)
+{
+	if (self->traced.handler == PARITY)
+		return;
+	kvm_vm_free(self->traced.vm);
+	drop_events();
+	event_trace_stop(SYSTEM);
+}
+
+TEST_F(trace, updates)
+{
+	const struct kvm_irq_routing_entry
+		level = msi_route(5, LEVEL_MSI(0, 0x31)),
+		edge = msi_route(NR_PINS, EDGE_MSI(7, 0x41));
+	struct kvm_vm *vm = self->traced.vm;
+
+	/* KVM itself compares no tables, waits in each update, and asks all vCPUs afterwards. */
+	SET_ROUTES(vm, level);
+	EXPECT_EVENTS(&self->traced,
+		      "update: kind=adds routes=1 asked=1 waits=0\n",
+		      "update: kind=changes routes=1 asked=-1 waits=1\n"
+		      "update_end: asked=-1\n");
+	SET_ROUTES(vm, level, edge);
+	EXPECT_EVENTS(&self->traced,
+		      "update: kind=adds routes=2 asked=0 waits=0\n",
+		      "update: kind=changes routes=2 asked=-1 waits=1\n"
+		      "update_end: asked=-1\n");
+	SET_ROUTES(vm, level, edge);
+	EXPECT_EVENTS(&self->traced,
+		      "update: kind=same routes=2 asked=0 waits=0\n",
+		      "update: kind=changes routes=2 asked=-1 waits=1\n"
+		      "update_end: asked=-1\n");
+
+	/* To both vCPUs: one has it already.  Then to none. */
+	SET_ROUTES(vm, msi_route(5, LEVEL_MSI(XAPIC_BROADCAST, 0x31)), edge);
+	EXPECT_EVENTS(&self->traced,
+		      "update: kind=changes routes=2 asked=2 waits=1\n"
+		      "update_end: asked=1\n",
+		      "update: kind=changes routes=2 asked=-1 waits=1\n"
+		      "update_end: asked=-1\n");
+	SET_ROUTES(vm);
+	EXPECT_EVENTS(&self->traced,
+		      "update: kind=changes routes=0 asked=0 waits=1\n"
+		      "update_end: asked=2\n",
+		      "update: kind=changes routes=0 asked=-1 waits=1\n"
+		      "update_end: asked=-1\n");
+
+	/* One that is refused is none. */
+	TEST_ASSERT_EQ(__set_routes(vm, (struct kvm_irq_routing_entry[]){ { .gsi = 4096 } }, 1, 0),
+		       EINVAL);
+	EXPECT_SAME_EVENTS(&self->traced, "");
+}
+
+TEST_F(trace, scans)
+{
+	struct kvm_vm *vm = self->traced.vm;
+
+	SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, 0x31)), msi_route(6, LEVEL_MSI(0, 0x42)),
+		   msi_route(7, LEVEL_MSI(7, 0x53)));
+	drop_events();
+	EXPECT_IDLE(&self->cpus[0]);
+	EXPECT_EVENTS(&self->traced,
+		      "scan: vcpu=0 apic_id=0 reported=0x31,0x42 added=0x31,0x42 dropped=- stale=-\n",
+		      "scan: vcpu=0 apic_id=0 reported=0x31,0x42 added=unknown dropped=unknown stale=-\n");
+	EXPECT_IDLE(&self->cpus[1]);
+	EXPECT_EVENTS(&self->traced,
+		      "scan: vcpu=5 apic_id=7 reported=0x53 added=0x53 dropped=- stale=-\n",
+		      "scan: vcpu=5 apic_id=7 reported=0x53 added=unknown dropped=unknown stale=-\n");
+
+	/* What is in service stays to be reported, though no route leads there any more. */
+	raise_gsi(vm, 5);
+	EXPECT_HOLD(&self->cpus[0], VECTORS(0x31));
+	EXPECT_SAME_EVENTS(&self->traced, "");
+	SET_ROUTES(vm, msi_route(5, LEVEL_MSI(7, 0x31)), msi_route(7, LEVEL_MSI(7, 0x53)));
+	drop_events();
+	irq_cpu_call(&self->cpus[0], guest_nop, 0, 0);
+	EXPECT_EVENTS(&self->traced,
+		      "scan: vcpu=0 apic_id=0 reported=0x31 added=- dropped=0x42 stale=0x31\n",
+		      "scan: vcpu=0 apic_id=0 reported=0x31 added=unknown dropped=unknown stale=0x31\n");
+	EXPECT_EOI(&self->cpus[0], VECTORS(0x31));
+	EXPECT_EVENTS(&self->traced,
+		      "scan: vcpu=0 apic_id=0 reported=- added=- dropped=0x31 stale=-\n",
+		      "scan: vcpu=0 apic_id=0 reported=- added=unknown dropped=unknown stale=-\n");
+}
+
+/* One vector more than there is room for. */
+TEST_F(trace, scan_of_many_vectors)
+{
+	struct kvm_irq_routing_entry routes[65];
+	char expected[512], *events;
+	struct irq_cpu cpu;
+	struct kvm_vm *vm;
+	u32 i, at = 0;
+
+	kvm_vm_free(self->traced.vm);
+	vm = vm_create_split_with_cpus(&cpu, 1, ARRAY_SIZE(routes), guest_x2apic);
+	traced_vm_init(&self->traced, vm);
+	for (i = 0; i < ARRAY_SIZE(routes); i++) {
+		routes[i] = msi_route(i, LEVEL_MSI(0, 0x40 + i));
+		at += sprintf(expected + at, "%s0x%02x", i ? "," : "", 0x40 + i);
+	}
+	memcpy(expected + 316, "...", sizeof("..."));
+
+	TEST_ASSERT_EQ(__set_routes(vm, routes, ARRAY_SIZE(routes) - 1, 0), 0);
+	drop_events();
+	EXPECT_IDLE(&cpu);
+	events = event_trace_take(SYSTEM, PREFIX "scan");
+	TEST_ASSERT(self->traced.handler == KVM ? !*events : !!strstr(events, "0x7e,0x7f "),
+		    "not all vectors: %s", events);
+	free(events);
+
+	TEST_ASSERT_EQ(__set_routes(vm, routes, ARRAY_SIZE(routes), 0), 0);
+	drop_events();
+	EXPECT_IDLE(&cpu);
+	events = event_trace_take(SYSTEM, PREFIX "scan");
+	TEST_ASSERT(self->traced.handler == KVM ? !*events : !!strstr(events, expected),
+		    "%s not in %s", expected, events);
+	free(events);
+}
+
+TEST_F(trace, sints)
+{
+	struct kvm_vm *vm;
+	struct irq_cpu *cpu = &self->cpus[0];
+
+	kvm_vm_free(self->traced.vm);
+	vm = vm_create_split(2, NR_PINS);
+	traced_vm_init(&self->traced, vm);
+	synic_cpu_add(cpu, vm, 0, 3);
+	irq_cpu_add(&self->cpus[1], vm, 1, guest_x2apic);
+	set_sint(cpu, 2, 0x60);
+	SET_ROUTES(vm, sint_route(40, 3, 2), sint_route(41, 3, 3), sint_route(42, 3, 2),
+		   sint_route(43, 77, 2), sint_route(44, 1, 2), sint_route(45, 3, HV_NR_SINTS));
+	EXPECT_IDLE(cpu);
+	drop_events();
+
+	raise_gsi(vm, 40);
+	EXPECT_SAME_EVENTS(&self->traced,
+			   "sint: vp_index=3 sint=2 vector=0x60 outcome=delivered\n");
+	/* A SINT has no line that could go down. */
+	kvm_irq_line(vm, 40, 0);
+	EXPECT_SAME_EVENTS(&self->traced, "");
+
+	irq_cpu_call(cpu, guest_take, 0, 0);
+	EXPECT_EVENTS(&self->traced,
+		      "sint_ack: vp_index=3 sint=2 gsi=40\n"
+		      "sint_ack: vp_index=3 sint=2 gsi=42\n", "");
+
+	irq_cpu_apic_write(cpu, APIC_SPIV, 0xff);
+	drop_events();
+	irq_line_status(vm, 40, 1);
+	EXPECT_SAME_EVENTS(&self->traced,
+			   "sint: vp_index=3 sint=2 vector=0x60 outcome=not_accepted\n");
+	irq_line_status(vm, 41, 1);
+	EXPECT_SAME_EVENTS(&self->traced, "sint: vp_index=3 sint=3 vector=- outcome=masked\n");
+	irq_line_status(vm, 43, 1);
+	irq_line_status(vm, 44, 1);
+	EXPECT_SAME_EVENTS(&self->traced,
+			   "sint: vp_index=77 sint=2 vector=- outcome=no_synic\n"
+			   "sint: vp_index=1 sint=2 vector=- outcome=no_synic\n");
+	irq_line_status(vm, 45, 1);
+	EXPECT_SAME_EVENTS(&self->traced,
+			   "sint: vp_index=3 sint=16 vector=- outcome=no_such_sint\n");
+}
+
+/* Those that an update can tell by itself, at each update. */
+TEST_F(trace, remarks)
+{
+#define REMARKS										\
+	"remark: remark=vector_below_16 reason=\"vector 0xf is never delivered\"\n"	\
+	"remark: remark=no_such_sint reason=\"there is no SINT 16\"\n"
+
+	struct kvm_vm *vm = self->traced.vm;
+
+	SET_ROUTES(vm, msi_route(1, LEVEL_MSI(0, 0x0f)), sint_route(40, 0, HV_NR_SINTS));
+	EXPECT_EVENTS(&self->traced,
+		      REMARKS "update: kind=adds routes=2 asked=1 waits=0\n",
+		      REMARKS "update: kind=changes routes=2 asked=-1 waits=1\n"
+		      "update_end: asked=-1\n");
+	SET_ROUTES(vm, msi_route(2, LEVEL_MSI(0, 0x0f)), sint_route(40, 0, HV_NR_SINTS));
+	EXPECT_EVENTS(&self->traced,
+		      REMARKS "update: kind=changes routes=2 asked=0 waits=1\n"
+		      "update_end: asked=0\n",
+		      REMARKS "update: kind=changes routes=2 asked=-1 waits=1\n"
+		      "update_end: asked=-1\n");
+	SET_ROUTES(vm);
+	EXPECT_EVENTS(&self->traced,
+		      "update: kind=changes routes=0 asked=0 waits=1\n"
+		      "update_end: asked=1\n",
+		      "update: kind=changes routes=0 asked=-1 waits=1\n"
+		      "update_end: asked=-1\n");
+}
+
+/* A VM is told from others by its number, and what is not asked for is not emitted. */
+TEST_F(trace, some_events_of_some_vms)
+{
+	struct traced_vm other;
+	char filter[64];
+
+	traced_vm_init(&other, vm_create_split(1, NR_PINS));
+	drop_events();
+	event_trace_write(SYSTEM, "events/" SYSTEM "/irqroute_update_end/enable", "0");
+	snprintf(filter, sizeof(filter), "vm != %lu && routes == 2", other.number);
+	event_trace_write(SYSTEM, "events/" SYSTEM "/irqroute_update/filter", filter);
+
+	SET_ROUTES(other.vm, msi_route(5, LEVEL_MSI(0, 0x31)));
+	SET_ROUTES(other.vm, msi_route(5, LEVEL_MSI(0, 0x31)), msi_route(6, LEVEL_MSI(0, 0x32)));
+	SET_ROUTES(self->traced.vm, msi_route(5, LEVEL_MSI(0, 0x31)));
+	SET_ROUTES(self->traced.vm, msi_route(5, LEVEL_MSI(0, 0x31)),
+		   msi_route(6, LEVEL_MSI(0, 0x32)));
+	EXPECT_EVENTS(&self->traced,
+		      "update: kind=adds routes=2 asked=1 waits=0\n",
+		      "update: kind=changes routes=2 asked=-1 waits=1\n");
+
+	event_trace_write(SYSTEM, "events/" SYSTEM "/irqroute_update/filter", "0");
+	event_trace_write(SYSTEM, "events/" SYSTEM "/enable", "0");
+	SET_ROUTES(self->traced.vm, msi_route(5, LEVEL_MSI(0, 0x33)));
+	EXPECT_IDLE(&self->cpus[0]);
+	EXPECT_SAME_EVENTS(&self->traced, "");
+	kvm_vm_free(other.vm);
+}
+
+/* With the device of test_modules/irq_producer.c. */
+TEST_F(trace, posting)
+{
+	struct kvm_vm *vm = self->traced.vm;
+	int device, eventfd;
+
+	if (!enable_posting() || !load_device("/proc/self/exe"))
+		SKIP(return, "there is no device whose IRQs could be posted");
+	device = open("/dev/" IRQ_PRODUCER_DEVICE, O_RDWR);
+	TEST_ASSERT(device >= 0, "Cannot open the device");
+	eventfd = kvm_new_eventfd();
+	kvm_assign_irqfd(vm, NR_PINS, eventfd);
+	TEST_ASSERT_EQ(ioctl(device, IRQ_PRODUCER_BIND, &eventfd), 0);
+	event_trace_write(SYSTEM, "events/" SYSTEM "/enable", "0");
+	event_trace_write(SYSTEM, "events/" SYSTEM "/irqroute_post/enable", "1");
+
+	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(0, 0x31)));
+	EXPECT_EVENTS(&self->traced, "post: vector=0x31 vcpu=0 outcome=posted\n", "");
+	/* The index of the vCPU that was made with the number 5. */
+	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(7, 0x32)));
+	EXPECT_EVENTS(&self->traced, "post: vector=0x32 vcpu=1 outcome=posted\n", "");
+	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(9, 0x32)));
+	EXPECT_EVENTS(&self->traced, "post: vector=0x32 vcpu=-1 outcome=no_target\n", "");
+	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(XAPIC_BROADCAST, 0x32)));
+	EXPECT_EVENTS(&self->traced, "post: vector=0x32 vcpu=-1 outcome=several\n", "");
+	SET_ROUTES(vm, msi_route(NR_PINS, LEVEL_MSI(0, 0x32)));
+	EXPECT_EVENTS(&self->traced, "post: vector=0x32 vcpu=-1 outcome=level\n", "");
+	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(0, 0, .delivery_mode = APIC_DM_NMI)));
+	EXPECT_EVENTS(&self->traced, "post: vector=0x00 vcpu=-1 outcome=delivery_mode\n", "");
+	close(device);
+	close(eventfd);
+}
+
+int main(int argc, char *argv[])
+{
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
+	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
+	TEST_REQUIRE(event_trace_is_available(SYSTEM));
+
+	return test_harness_run(argc, argv);
+}
