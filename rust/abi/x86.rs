@@ -14,6 +14,7 @@ use crate::{
     },
     routing::x86::{
         msi::Msi,
+        posting::Reason,
         scan::Scan,
         sint::SintError,
         vector::VectorSet, //
@@ -186,7 +187,7 @@ pub(super) unsafe extern "C" fn put_apics(apics: *mut kvm_irqroute_apics) {
 /// Context: any, also with interrupts disabled. Locks: `irqfds.lock`, which keeps `apics`. Lifetime:
 /// `apics` is read, and `target` written, during the call only.
 ///
-/// Returns whether it is posted; `target` is written if it is.
+/// Returns `KVM_IRQROUTE_POSTED` if it is, and `target` is written; or else why it goes to the host.
 ///
 /// # Safety
 ///
@@ -199,7 +200,7 @@ pub(super) unsafe extern "C" fn post(
     address_hi: u32,
     data: u32,
     target: *mut kvm_irqroute_target,
-) -> bool {
+) -> kvm_irqroute_posting {
     // SAFETY: `vm` is bound during the call.
     let vm = unsafe { borrow_vm(vm) };
     // SAFETY: `apics` is valid during the call, and constant since it was made.
@@ -210,17 +211,27 @@ pub(super) unsafe extern "C" fn post(
         data,
     };
 
-    let Some(posted) = vm.post(apics, &msi) else {
-        return false;
-    };
-    let posted = kvm_irqroute_target {
-        vcpu_idx: posted.vcpu,
-        vector: posted.vector.into(),
+    let posted = match vm.post(apics, &msi) {
+        Ok(posted) => kvm_irqroute_target {
+            vcpu_idx: posted.vcpu,
+            vector: posted.vector.into(),
+        },
+        Err(reason) => return posting_of(reason),
     };
 
     // SAFETY: `target` is valid for writes. It is on the stack of the caller, who waits.
     unsafe { target.write(posted) };
-    true
+    KVM_IRQROUTE_POSTED
+}
+
+/// What KVM calls a reason not to post.
+fn posting_of(reason: Reason) -> kvm_irqroute_posting {
+    match reason {
+        Reason::DeliveryMode => KVM_IRQROUTE_DELIVERY_MODE,
+        Reason::Level => KVM_IRQROUTE_LEVEL,
+        Reason::NoTarget => KVM_IRQROUTE_NO_TARGET,
+        Reason::Several => KVM_IRQROUTE_SEVERAL,
+    }
 }
 
 /// Checks KVM's own scan for a vCPU, counts a difference and logs it within a rate limit.
@@ -494,6 +505,7 @@ mod tests {
             Ok(index)
         })
     }
+
     #[test]
     fn posting() -> Result {
         with_vm(|vm| {
@@ -514,9 +526,12 @@ mod tests {
                 .map(|(address, data)| {
                     let mut target = kvm_irqroute_target::default();
                     // SAFETY: The VM is bound, `made` was just made, and `target` is a local.
-                    let is_posted = unsafe { post(vm, made, address, 0, data, &mut target) };
+                    let posting = unsafe { post(vm, made, address, 0, data, &mut target) };
 
-                    is_posted.then_some((target.vcpu_idx, target.vector))
+                    match posting {
+                        KVM_IRQROUTE_POSTED => Ok((target.vcpu_idx, target.vector)),
+                        _ => Err(posting),
+                    }
                 });
 
                 // SAFETY: `made` is not used again.
@@ -524,13 +539,12 @@ mod tests {
                 posted
             };
 
-            assert_eq!(posted(&[]), [None; 4]);
-            assert_eq!(posted(&apics), [Some((0, 0x41)), None, None, None]);
+            let (nobody, several) = (Err(KVM_IRQROUTE_NO_TARGET), Err(KVM_IRQROUTE_SEVERAL));
+            let (nmi, level) = (Err(KVM_IRQROUTE_DELIVERY_MODE), Err(KVM_IRQROUTE_LEVEL));
+            assert_eq!(posted(&[]), [nobody, nobody, nmi, level]);
+            assert_eq!(posted(&apics), [Ok((0, 0x41)), several, nmi, level]);
             apics[1].hw_enabled = 0;
-            assert_eq!(
-                posted(&apics),
-                [Some((0, 0x41)), Some((2, 0x42)), None, None]
-            );
+            assert_eq!(posted(&apics), [Ok((0, 0x41)), Ok((2, 0x42)), nmi, level]);
 
             // SAFETY: The VM is bound.
             let counters = unsafe { borrow_vm(vm) }.counters();

@@ -59,6 +59,12 @@ pub(crate) mod raw {
     pub(crate) use super::bindings::{
         kvm_irqroute_apic_view,
         kvm_irqroute_apics,
+        kvm_irqroute_posting,
+        kvm_irqroute_posting_KVM_IRQROUTE_DELIVERY_MODE as KVM_IRQROUTE_DELIVERY_MODE,
+        kvm_irqroute_posting_KVM_IRQROUTE_LEVEL as KVM_IRQROUTE_LEVEL,
+        kvm_irqroute_posting_KVM_IRQROUTE_NO_TARGET as KVM_IRQROUTE_NO_TARGET,
+        kvm_irqroute_posting_KVM_IRQROUTE_POSTED as KVM_IRQROUTE_POSTED,
+        kvm_irqroute_posting_KVM_IRQROUTE_SEVERAL as KVM_IRQROUTE_SEVERAL,
         kvm_irqroute_synic,
         kvm_irqroute_target,
         kvm_irqroute_vcpu_view,

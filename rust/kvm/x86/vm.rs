@@ -513,8 +513,9 @@ impl Vm {
             }
         }
     }
-    /// Decides where the interrupt of a device is posted; nothing if it goes to the host. Any context.
-    pub(crate) fn post(&self, apics: &Apics, msi: &Msi) -> Option<Target> {
+
+    /// Decides where the interrupt of a device is posted, or why it goes to the host. Any context.
+    pub(crate) fn post(&self, apics: &Apics, msi: &Msi) -> Result<Target, Reason> {
         let decision = apics.decide(msi, self.parity);
 
         trace::post(self.number(), msi.vector(), &decision);
@@ -525,6 +526,6 @@ impl Vm {
             Err(Reason::NoTarget) => Event::RemappedNoTarget,
             Err(Reason::Several) => Event::RemappedSeveral,
         });
-        decision.ok()
+        decision
     }
 }

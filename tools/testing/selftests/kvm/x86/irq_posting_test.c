@@ -7,8 +7,10 @@
  * raises each at the host, for KVM to deliver it: what the guest takes then is where
  * it may be posted.
  */
+#include <pthread.h>
 #include <sys/ioctl.h>
 
+#include "fault.h"
 #include "helper.h"
 #include "irq_producer_load.h"
 #include "irqroute.h"
@@ -460,6 +462,231 @@ TEST(x2apic_api_late)
 	EXPECT_TAKE(&cpus[1], VECTORS(VECTOR_A), NO_VECTORS);
 	device_close(&dev);
 	kvm_vm_free(vm);
+}
+
+/* More than KVM programs in one go. */
+#define NR_DEVICES	50
+
+/* The IRQs of @devs have GSIs from GSI_OTHER on, and go to the APIC ID @dest. */
+static void devices_set_routes(struct kvm_vm *vm, u32 nr, u32 dest)
+{
+	struct kvm_irq_routing *routing;
+	u32 i;
+
+	routing = calloc(1, sizeof(*routing) + nr * sizeof(routing->entries[0]));
+	TEST_ASSERT(routing, "Insufficient memory for %u routes", nr);
+	routing->nr = nr;
+	for (i = 0; i < nr; i++)
+		routing->entries[i] = msi_route(GSI_OTHER + i, EDGE_MSI(dest, VECTOR_A + i));
+	vm_ioctl(vm, KVM_SET_GSI_ROUTING, routing);
+	free(routing);
+}
+
+struct comings_and_goings {
+	struct kvm_vm *vm;
+	bool stop;
+};
+
+/* An irqfd and a producer, neither of which concerns the others. */
+static void *come_and_go(void *data)
+{
+	struct comings_and_goings *arg = data;
+	struct device dev = device_open();
+
+	while (!READ_ONCE(arg->stop)) {
+		kvm_assign_irqfd(arg->vm, GSI, dev.eventfd);
+		TEST_ASSERT_EQ(device_bind(&dev), 0);
+		kvm_deassign_irqfd(arg->vm, GSI, dev.eventfd);
+		device_unbind(&dev);
+	}
+	device_close(&dev);
+	return NULL;
+}
+
+/* All IRQs follow a local APIC, and are programmed no more often than that takes. */
+static void devices_follow(bool busy)
+{
+	struct irq_cpu cpus[2];
+	struct kvm_vm *vm = vm_create_split_with_cpus(cpus, 2, NR_PINS, guest_xapic);
+	struct comings_and_goings others = { .vm = vm };
+	struct device devs[NR_DEVICES];
+	u32 round, i, rounds = busy ? 30 : 3;
+	pthread_t thread;
+
+	for (i = 0; i < NR_DEVICES; i++) {
+		devs[i] = device_open();
+		kvm_assign_irqfd(vm, GSI_OTHER + i, devs[i].eventfd);
+		TEST_ASSERT_EQ(device_bind(&devs[i]), 0);
+	}
+	devices_set_routes(vm, NR_DEVICES, 9);
+	for (i = 0; i < NR_DEVICES; i++)
+		EXPECT_REMAPPED(&devs[i]);
+
+	if (busy)
+		pthread_create(&thread, NULL, come_and_go, &others);
+	for (round = 1; round <= rounds; round++) {
+		irq_cpu_apic_write(&cpus[1], APIC_ID, SET_APIC_DEST_FIELD(9));
+		for (i = 0; i < NR_DEVICES; i++)
+			EXPECT_POSTED(&devs[i], 1, VECTOR_A + i);
+		irq_cpu_apic_write(&cpus[1], APIC_ID, SET_APIC_DEST_FIELD(1));
+		for (i = 0; i < NR_DEVICES; i++) {
+			EXPECT_REMAPPED(&devs[i]);
+			TEST_ASSERT_EQ(device_state(&devs[i]).nr_calls, 2 * round);
+		}
+	}
+	if (busy) {
+		WRITE_ONCE(others.stop, true);
+		pthread_join(thread, NULL);
+	}
+
+	for (i = 0; i < NR_DEVICES; i++)
+		device_close(&devs[i]);
+	kvm_vm_free(vm);
+}
+
+TEST(many_follow_apic_changes)
+{
+	devices_follow(false);
+}
+
+TEST(many_follow_while_others_come_and_go)
+{
+	devices_follow(true);
+}
+
+static void guest_toggle_apic(u64 times)
+{
+	while (times--) {
+		guest_apic_write(APIC_SPIV, 0xff);
+		guest_apic_write(APIC_SPIV, 0xff | APIC_SPIV_APIC_ENABLED);
+	}
+}
+
+static void *toggle_apic(void *cpu)
+{
+	irq_cpu_call(cpu, guest_toggle_apic, 200, 0);
+	return NULL;
+}
+
+/* The first producer does not wait for KVM's map of local APICs, and is not forgotten. */
+TEST(producer_comes_while_apics_change)
+{
+	struct irq_cpu cpus[2];
+	pthread_t thread;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		struct kvm_vm *vm = vm_create_split_with_cpus(cpus, 2, NR_PINS, guest_xapic);
+		struct device dev = device_open();
+
+		SET_ROUTES(vm, msi_route(GSI, EDGE_MSI(0, VECTOR_A)));
+		kvm_assign_irqfd(vm, GSI, dev.eventfd);
+		pthread_create(&thread, NULL, toggle_apic, &cpus[1]);
+		usleep(1000 * (i % 4));
+		TEST_ASSERT_EQ(device_bind(&dev), 0);
+		pthread_join(thread, NULL);
+		EXPECT_POSTED(&dev, 0, VECTOR_A);
+		device_close(&dev);
+		kvm_vm_free(vm);
+	}
+}
+
+/* What has KVM try again where it had no memory to find out where an IRQ is posted. */
+enum retry {
+	OTHER_PRODUCER,
+	OTHER_ROUTE,
+	OTHER_APIC,
+};
+
+/* Returns whether the IRQ was left remapped by the allocation that failed. */
+static bool fail_producer(struct faults *faults, u32 nth, enum retry retry, bool *injected)
+{
+	struct device dev = device_open(), other = device_open();
+	struct irq_cpu cpus[2];
+	struct kvm_vm *vm = vm_create_split_with_cpus(cpus, 2, NR_PINS, guest_xapic);
+	bool remapped;
+	int ret;
+
+	SET_ROUTES(vm, msi_route(GSI, EDGE_MSI(0, VECTOR_A)));
+	kvm_assign_irqfd(vm, GSI, dev.eventfd);
+	kvm_assign_irqfd(vm, GSI_OTHER, other.eventfd);
+
+	fault_begin(faults, nth);
+	ret = ioctl(dev.fd, IRQ_PRODUCER_BIND, &dev.eventfd);
+	*injected = fault_check(faults, "IRQ_PRODUCER_BIND", nth, ret, errno);
+	if (ret)
+		TEST_ASSERT_EQ(device_bind(&dev), 0);
+
+	remapped = !device_state(&dev).posted;
+	if (remapped) {
+		/* It arrives all the same. */
+		device_raise(&dev);
+		EXPECT_TAKE(&cpus[0], VECTORS(VECTOR_A), NO_VECTORS);
+		switch (retry) {
+		case OTHER_PRODUCER:
+			TEST_ASSERT_EQ(device_bind(&other), 0);
+			break;
+		case OTHER_ROUTE:
+			SET_ROUTES(vm, msi_route(GSI, EDGE_MSI(0, VECTOR_A)),
+				   msi_route(GSI_OTHER, EDGE_MSI(1, VECTOR_A)));
+			break;
+		case OTHER_APIC:
+			irq_cpu_apic_write(&cpus[1], APIC_LDR, SET_APIC_DEST_FIELD(0x40));
+			break;
+		}
+	}
+	EXPECT_POSTED(&dev, 0, VECTOR_A);
+
+	device_close(&dev);
+	device_close(&other);
+	kvm_vm_free(vm);
+	return remapped;
+}
+
+/* Without an irqfd.  In there, the host does not clean up all that it has in /proc. */
+static u32 count_allocations(struct faults *faults)
+{
+	struct device dev = device_open();
+	u32 nr = COUNT_ALLOCATIONS(faults, ioctl(dev.fd, IRQ_PRODUCER_BIND, &dev.eventfd));
+
+	device_close(&dev);
+	return nr;
+}
+
+static void fail_producers(enum retry retry)
+{
+	struct faults faults = faults_new();
+	u32 nth, nr_remapped = 0;
+	bool injected = true;
+
+	for (nth = count_allocations(&faults) + 1; injected; nth++)
+		nr_remapped += fail_producer(&faults, nth, retry, &injected);
+	ksft_print_msg("faults injected: %u, survived: %u, remapped by %u of them\n",
+		       faults.injected, faults.survived, nr_remapped);
+	if (helper_decides())
+		TEST_ASSERT(nr_remapped, "What is kept of local APICs needs no memory");
+	faults_free(&faults);
+}
+
+TEST(no_memory_until_other_producer)
+{
+	if (!fault_setup())
+		SKIP(return, "No faults in this kernel");
+	fail_producers(OTHER_PRODUCER);
+}
+
+TEST(no_memory_until_other_route)
+{
+	if (!fault_setup())
+		SKIP(return, "No faults in this kernel");
+	fail_producers(OTHER_ROUTE);
+}
+
+TEST(no_memory_until_other_apic)
+{
+	if (!fault_setup())
+		SKIP(return, "No faults in this kernel");
+	fail_producers(OTHER_APIC);
 }
 
 /* VMs go with IRQs that are posted, in whatever order files are closed. */
