@@ -36,6 +36,12 @@ int irqroute_copy_routes(struct kvm *kvm, struct kvm_irq_routing_entry *routes, 
  */
 bool irqroute_view_vm(struct kvm *kvm, struct kvm_irqroute_vm_view *view);
 
+/*
+ * x86: how many irqfds have a producer, by enum kvm_irqroute_posting.  -ENODEV if KVM
+ * was built from other headers.  Any context.  Not after release.
+ */
+int irqroute_count_postings(struct kvm *kvm, u32 *nr);
+
 /* x86: VP indexes are lower. */
 u32 irqroute_max_vcpus(void);
 

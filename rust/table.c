@@ -87,6 +87,18 @@ bool irqroute_view_vm(struct kvm *kvm, struct kvm_irqroute_vm_view *view)
 	return split;
 }
 
+int irqroute_count_postings(struct kvm *kvm, u32 *nr)
+{
+	int i;
+
+	if (kvm->irqroute.hooks != &kvm_irqroute_hooks)
+		return -ENODEV;
+
+	for (i = 0; i < KVM_IRQROUTE_NR_POSTINGS; i++)
+		nr[i] = READ_ONCE(kvm->irqroute.nr_irqfds[i]);
+	return 0;
+}
+
 u32 irqroute_max_vcpus(void)
 {
 	return KVM_MAX_VCPUS;

@@ -5,6 +5,8 @@
 //! A file shows the VM as it was when it was opened. From then on it refers to nothing of the VM, which
 //! may change or end meanwhile.
 
+#[cfg(CONFIG_X86)]
+use super::arch::posting::Postings;
 use super::{
     arch::snapshot::Snapshot,
     bindings,
@@ -26,6 +28,9 @@ pub(crate) enum File {
     /// The vCPUs, as far as routes matter to them.
     #[cfg(CONFIG_X86)]
     Vcpus,
+    /// How many interrupts of devices are posted, and why others are not.
+    #[cfg(CONFIG_X86)]
+    Posting,
     /// What is odd about the routes.
     Remarks,
 }
@@ -33,9 +38,10 @@ pub(crate) enum File {
 impl File {
     /// All of them, with their names.
     #[cfg(CONFIG_X86)]
-    pub(crate) const ALL: [(Self, &'static CStr); 3] = [
+    pub(crate) const ALL: [(Self, &'static CStr); 4] = [
         (Self::Routes, c"routes"),
         (Self::Vcpus, c"vcpus"),
+        (Self::Posting, c"posting"),
         (Self::Remarks, c"remarks"),
     ];
     #[cfg(CONFIG_ARM64)]
@@ -70,7 +76,7 @@ impl Shown {
     }
 }
 
-/// The routes of a VM, and how they are read, as KVM has them.
+/// The routes of a VM, how they are read, and what became of irqfds, as KVM has it.
 pub(crate) struct Table {
     /// The routes, in the order of the table.
     pub(crate) routes: KVVec<bindings::kvm_irq_routing_entry>,
@@ -78,6 +84,9 @@ pub(crate) struct Table {
     pub(crate) view: bindings::kvm_irqroute_vm_view,
     /// On x86 whether the irqchip is split, on arm64 whether there is an ITS.
     pub(crate) has_chip: bool,
+    /// How many irqfds have their interrupts posted, or why not.
+    #[cfg(CONFIG_X86)]
+    pub(crate) postings: Postings,
 }
 
 impl Table {
@@ -88,6 +97,8 @@ impl Table {
             routes: KVVec::new(),
             view: Default::default(),
             has_chip: false,
+            #[cfg(CONFIG_X86)]
+            postings: shown.host.count_postings()?,
         };
 
         // The table of before is empty, and the lock of updates may not be one yet.

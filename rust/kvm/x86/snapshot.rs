@@ -10,6 +10,10 @@ use super::{
         Table, //
     },
     host::Host,
+    posting::{
+        Postings,
+        POSTINGS, //
+    },
     vcpu::Urgency, //
 };
 use crate::routing::{
@@ -20,9 +24,11 @@ use crate::routing::{
     x86::{
         apic::X2ApicApi,
         lines::{
+            PostingLine,
             RemarkLines,
             RouteLine,
             VcpuLines,
+            POSTING_COLUMNS,
             ROUTE_COLUMNS,
             VCPU_COLUMNS, //
         },
@@ -53,6 +59,7 @@ pub(crate) struct Snapshot {
     pins: Option<ReservedPins>,
     routes: KVVec<SeenRoute>,
     vcpus: KVVec<SeenVcpu>,
+    postings: Postings,
 }
 
 impl Host {
@@ -142,6 +149,7 @@ impl Snapshot {
             pins,
             routes,
             vcpus,
+            postings: table.postings,
         })
     }
 
@@ -160,6 +168,7 @@ impl Snapshot {
         match file {
             File::Routes => self.routes.len().wrapping_add(1),
             File::Vcpus => self.vcpus.len().wrapping_add(1),
+            File::Posting => POSTINGS.len().wrapping_add(1),
             // And one about the table.
             File::Remarks => self.routes.len().wrapping_add(2),
         }
@@ -172,6 +181,7 @@ impl Snapshot {
             let columns = match file {
                 File::Routes => ROUTE_COLUMNS,
                 File::Vcpus => VCPU_COLUMNS,
+                File::Posting => POSTING_COLUMNS,
                 File::Remarks => REMARK_COLUMNS,
             };
 
@@ -179,6 +189,15 @@ impl Snapshot {
         };
 
         cond_resched();
+        if file == File::Posting {
+            let posting = POSTINGS.get(number);
+            let irqfds = posting.and_then(|(number, _)| self.postings.get(*number as usize));
+
+            if let (Some((_, reason)), Some(irqfds)) = (posting, irqfds) {
+                print(format_args!("{}", PostingLine(*reason, *irqfds)));
+            }
+            return;
+        }
         match (file, self.routes.get(number), self.vcpus.get(number)) {
             (File::Routes, Some(route), _) => print(format_args!("{}", RouteLine(&vm, route))),
             (File::Remarks, Some(route), _) => print(format_args!("{}", RemarkLines(&vm, route))),

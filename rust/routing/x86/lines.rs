@@ -22,6 +22,9 @@ pub(crate) const ROUTE_COLUMNS: &str =
 /// The names of the columns of vCPUs.
 pub(crate) const VCPU_COLUMNS: &str = "vcpu what value";
 
+/// The names of the columns of what is posted.
+pub(crate) const POSTING_COLUMNS: &str = "way reason irqfds";
+
 /// Writes numbers in the order in which they come, such as `0-3,7`, or `-` if there are none.
 fn write_ranges(f: &mut Formatter<'_>, numbers: impl Iterator<Item = u32>) -> Result {
     let mut range: Option<(u32, u32)> = None;
@@ -130,6 +133,20 @@ impl Display for RemarkLines<'_> {
             write_remark(f, route.gsi, remark.name(), remark.loses(), remark)?;
         }
         Ok(())
+    }
+}
+
+/// The line of the irqfds whose interrupts are posted, or remapped for a reason with this name.
+pub(crate) struct PostingLine(pub(crate) Option<&'static str>, pub(crate) u32);
+
+impl Display for PostingLine {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self(reason, irqfds) = *self;
+
+        match reason {
+            None => writeln!(f, "posted - {irqfds}"),
+            Some(reason) => writeln!(f, "remapped {reason} {irqfds}"),
+        }
     }
 }
 

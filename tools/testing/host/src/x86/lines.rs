@@ -6,7 +6,7 @@ use super::routing::{
     lines::TableRemarkLine,
     x86::{
         apic::{ApicId, BroadcastQuirk, LogicalModel, X2ApicApi},
-        lines::{RemarkLines, RouteLine, VcpuLines, ROUTE_COLUMNS},
+        lines::{PostingLine, RemarkLines, RouteLine, VcpuLines, POSTING_COLUMNS, ROUTE_COLUMNS},
         msi::{Msi, MsiFormat},
         route::ReservedPins,
         seen::{Pending, SeenRoute, SeenVcpu, SeenVm, Target},
@@ -92,6 +92,20 @@ fn with_vm(routes: &[SeenRoute], check: impl FnOnce(&SeenVm<'_>)) {
         routes,
         vcpus: &vcpus,
     });
+}
+
+#[test]
+fn postings() {
+    for (line, expected) in [
+        (PostingLine(None, 0), "posted - 0\n"),
+        (PostingLine(None, u32::MAX), "posted - 4294967295\n"),
+        (PostingLine(Some("level"), 3), "remapped level 3\n"),
+    ] {
+        let line = line.to_string();
+
+        assert_eq!(line, expected);
+        assert_eq!(line.split(' ').count(), POSTING_COLUMNS.split(' ').count());
+    }
 }
 
 #[test]

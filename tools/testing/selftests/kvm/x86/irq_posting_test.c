@@ -15,6 +15,7 @@
 #include "irq_producer_load.h"
 #include "irqroute.h"
 #include "irqroute_harness.h"
+#include "vm_files.h"
 
 #define NR_PINS		24
 #define NR_VCPUS		3
@@ -421,6 +422,107 @@ TEST_F(posting, fails_at_first)
 	/* A change of a local APIC that has nothing to do with it. */
 	irq_cpu_apic_write(&self->cpus[0], APIC_SPIV, 0xff);
 	EXPECT_POSTED(&self->dev, 1, VECTOR_A);
+}
+
+/* How many irqfds the file of the VM has in a line. */
+static u32 count_irqfds(const char *dir, const char *line)
+{
+	char *text = read_vm_file(dir, "posting"), *at;
+	u32 nr;
+
+	TEST_ASSERT(text, "Cannot read what is posted");
+	at = strstr(text, line);
+	TEST_ASSERT(at && sscanf(at + strlen(line), " %u\n", &nr) == 1, "No line %s in\n%s",
+		    line, text);
+	free(text);
+	return nr;
+}
+
+/* For the documentation. */
+static void print_irqfds(const char *dir)
+{
+	char *text = read_vm_file(dir, "posting"), *line, *rest = text;
+
+	TEST_ASSERT(text, "Cannot read what is posted");
+	while ((line = strsep(&rest, "\n")) && *line)
+		ksft_print_msg("posting: %s\n", line);
+	free(text);
+}
+
+static void expect_irqfds(const char *dir, u32 nr, const char *line, unsigned int at)
+{
+	u32 got = count_irqfds(dir, line);
+
+	test_assert(got == nr, "irqfds", __FILE__, at, "%u and not %u are%s", got, nr, line);
+}
+
+#define EXPECT_IRQFDS(_nr, _line)	expect_irqfds(dir, _nr, _line, __LINE__)
+
+TEST_F(posting, counted_by_reason)
+{
+	const struct msi msis[] = {
+		EDGE_MSI(0, VECTOR_A),
+		EDGE_MSI(1, VECTOR_A),
+		EDGE_MSI(1, VECTOR_A, .delivery_mode = APIC_DM_NMI),
+		EDGE_MSI(NR_VCPUS, VECTOR_A),
+		EDGE_MSI(XAPIC_BROADCAST, VECTOR_A),
+		LEVEL_MSI(0, VECTOR_A),
+	};
+	struct device devs[ARRAY_SIZE(msis)];
+	struct kvm_irq_routing_entry e[ARRAY_SIZE(msis)];
+	char dir[256];
+	u32 i;
+
+	if (!find_vm_dir(dir, sizeof(dir)))
+		SKIP(return, "The module does not handle the VM");
+
+	/* Of the fixture. */
+	EXPECT_IRQFDS(1, "\nremapped not_msi");
+	for (i = 0; i < ARRAY_SIZE(msis); i++) {
+		devs[i] = device_open();
+		e[i] = msi_route(GSI_OTHER + i, msis[i]);
+		kvm_assign_irqfd(self->vm, GSI_OTHER + i, devs[i].eventfd);
+	}
+	EXPECT_IRQFDS(1, "\nremapped not_msi");
+	for (i = 0; i < ARRAY_SIZE(msis); i++)
+		TEST_ASSERT_EQ(device_bind(&devs[i]), 0);
+	EXPECT_IRQFDS(7, "\nremapped not_msi");
+
+	device_fail_next(&devs[1], 1);
+	SET_ROUTES(self->vm, e[0], e[1], e[2], e[3], e[4], e[5]);
+	EXPECT_IRQFDS(1, "\nremapped not_msi");
+	EXPECT_IRQFDS(1, "\nremapped failed");
+	EXPECT_IRQFDS(0, "\nremapped undecided");
+	print_irqfds(dir);
+	if (helper_decides()) {
+		EXPECT_IRQFDS(1, "\nposted -");
+		EXPECT_IRQFDS(1, "\nremapped delivery_mode");
+		EXPECT_IRQFDS(1, "\nremapped no_target");
+		EXPECT_IRQFDS(1, "\nremapped several");
+		EXPECT_IRQFDS(1, "\nremapped level");
+		EXPECT_IRQFDS(0, "\nremapped not_postable");
+	} else {
+		/* The level-triggered one is posted. */
+		EXPECT_IRQFDS(2, "\nposted -");
+		TEST_ASSERT_EQ(count_irqfds(dir, "\nremapped not_postable") +
+			       count_irqfds(dir, "\nremapped delivery_mode") +
+			       count_irqfds(dir, "\nremapped no_target") +
+			       count_irqfds(dir, "\nremapped several"), 3);
+	}
+
+	/* That which failed is tried again. */
+	SET_ROUTES(self->vm, e[0], e[1]);
+	EXPECT_IRQFDS(2, "\nposted -");
+	EXPECT_IRQFDS(0, "\nremapped failed");
+	EXPECT_IRQFDS(5, "\nremapped not_msi");
+
+	device_unbind(&devs[0]);
+	kvm_deassign_irqfd(self->vm, GSI_OTHER + 1, devs[1].eventfd);
+	EXPECT_IRQFDS(0, "\nposted -");
+	EXPECT_IRQFDS(5, "\nremapped not_msi");
+	for (i = 0; i < ARRAY_SIZE(msis); i++)
+		device_close(&devs[i]);
+	EXPECT_IRQFDS(1, "\nremapped not_msi");
 }
 
 TEST(vcpu_comes)

@@ -66,7 +66,7 @@ static void expect_line(const char *dir, const char *name, const char *wanted, b
 /* Whose VMs the module handles is said by its parameter. */
 TEST_F(files, vms_that_have_them)
 {
-	static const char * const names[] = { "routes", "vcpus", "remarks" };
+	static const char * const names[] = { "routes", "vcpus", "posting", "remarks" };
 	char dir[256], mode[16] = "c\n";
 	FILE *file = fopen(HELPER_PARAMETERS "mode", "r");
 	struct kvm_vm *vm;
