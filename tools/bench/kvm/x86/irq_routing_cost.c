@@ -435,6 +435,38 @@ static void measure_irqfds(void)
 	}
 }
 
+#define MAX_IRQFDS		2048
+
+/* One edge route changes, that of the first irqfd if there is one. */
+static void measure_updates_with_irqfds(void)
+{
+	static const u32 crowds[] = { 0, 64, 520, MAX_IRQFDS };
+	static int fds[NR_SIDES][MAX_IRQFDS];
+	struct pair pair = pair_new(NR_PINS + MAX_IRQFDS, EDGE);
+	struct kvm_vm *vms[NR_SIDES];
+	enum side side;
+	u32 i, j, nr;
+
+	for (side = first_side; side <= last_side; side++) {
+		vms[side] = CREATE_ON(side, create_split(1, NR_PINS));
+		exiting_vcpu_add(vms[side], 0);
+	}
+	for (i = nr = 0; i < ARRAY_SIZE(crowds); nr = crowds[i++]) {
+		for (side = first_side; side <= last_side; side++) {
+			for (j = nr; j < crowds[i]; j++)
+				fds[side][j] = irqfd_new(vms[side], pair.tables[0]->nr - 1 - j);
+		}
+		COMPARE_COST("update-with-irqfds", PARAMETERS("irqfds=%u", crowds[i]),
+			     table_set(vms[s], pair.tables[round % 2]));
+	}
+	for (side = first_side; side <= last_side; side++) {
+		kvm_vm_free(vms[side]);
+		for (j = 0; j < nr; j++)
+			close(fds[side][j]);
+	}
+	pair_free(&pair);
+}
+
 /* A VM with a split irqchip and a table, but no memory and no vCPU. */
 static void measure_vm_lifetime(void)
 {
@@ -492,6 +524,7 @@ static const struct group groups[] = {
 	{ "pins", measure_spread_updates },
 	{ "scan", measure_scans },
 	{ "irqfd", measure_irqfds },
+	{ "irqfds", measure_updates_with_irqfds },
 	{ "vm", measure_vm_lifetime },
 	{ "sint", measure_sints },
 	{ "kicks", measure_kicks },

@@ -584,6 +584,87 @@ static void devices_set_routes(struct kvm_vm *vm, u32 nr, u32 dest)
 	free(routing);
 }
 
+/* A table, some of whose routes change at a time, and where. */
+struct shuffled {
+	struct kvm_irq_routing *routing;
+	u8 vector[NR_DEVICES];	/* of each GSI from GSI_OTHER on, 0: it has no route */
+	u32 nr_calls[NR_DEVICES];
+};
+
+static void shuffled_set(struct kvm_vm *vm, struct shuffled *table, u32 first)
+{
+	struct kvm_irq_routing_entry *entries = table->routing->entries;
+	u32 i, gsi, nr = 0;
+
+	/* Where a route is in the table makes no difference. */
+	for (i = 0; i < NR_DEVICES; i++) {
+		gsi = (first + i) % NR_DEVICES;
+		if (table->vector[gsi])
+			entries[nr++] = msi_route(GSI_OTHER + gsi, EDGE_MSI(0, table->vector[gsi]));
+	}
+	table->routing->nr = nr;
+	vm_ioctl(vm, KVM_SET_GSI_ROUTING, table->routing);
+}
+
+/* Few or many of the routes change, come or go, or only move within the table. */
+TEST(some_of_many_routes_change)
+{
+	/* None, one, a few, or more than KVM takes note of. */
+	static const u32 crowds[] = { 0, 1, 1, 4, 40 };
+	struct irq_cpu cpu;
+	struct kvm_vm *vm = vm_create_split_with_cpus(&cpu, 1, NR_PINS, guest_xapic);
+	unsigned int seed = 0x1d;
+	struct device devs[NR_DEVICES];
+	struct shuffled table = {};
+	u32 round, i, gsi, nr, first = 0;
+	u8 vector;
+
+	table.routing = calloc(1, sizeof(*table.routing) +
+			       NR_DEVICES * sizeof(table.routing->entries[0]));
+	TEST_ASSERT(table.routing, "Insufficient memory for a table");
+	for (i = 0; i < NR_DEVICES; i++) {
+		devs[i] = device_open();
+		kvm_assign_irqfd(vm, GSI_OTHER + i, devs[i].eventfd);
+		TEST_ASSERT_EQ(device_bind(&devs[i]), 0);
+	}
+
+	for (round = 0; round < 300; round++) {
+		bool was_changed[NR_DEVICES] = {};
+
+		nr = crowds[rand_r(&seed) % ARRAY_SIZE(crowds)];
+		for (i = 0; i < nr; i++) {
+			gsi = rand_r(&seed) % NR_DEVICES;
+			if (was_changed[gsi])
+				continue;
+			was_changed[gsi] = true;
+			vector = rand_r(&seed) % 4 ? 0x30 + rand_r(&seed) % 64 : 0;
+			if (vector != table.vector[gsi])
+				table.nr_calls[gsi]++;
+			table.vector[gsi] = vector;
+		}
+		if (rand_r(&seed) % 4 == 0)
+			first = rand_r(&seed) % NR_DEVICES;
+		shuffled_set(vm, &table, first);
+
+		for (i = 0; i < NR_DEVICES; i++) {
+			expect_posted(&devs[i], table.vector[i] ? 0 : REMAPPED, table.vector[i],
+				      __FILE__, __LINE__);
+			TEST_ASSERT_EQ(device_state(&devs[i]).nr_calls, table.nr_calls[i]);
+		}
+		/* What KVM delivers goes by the same route; without one, it does so later. */
+		gsi = rand_r(&seed) % NR_DEVICES;
+		if (!table.vector[gsi])
+			continue;
+		device_raise(&devs[gsi]);
+		EXPECT_TAKE(&cpu, VECTORS(table.vector[gsi]), NO_VECTORS);
+	}
+
+	for (i = 0; i < NR_DEVICES; i++)
+		device_close(&devs[i]);
+	free(table.routing);
+	kvm_vm_free(vm);
+}
+
 struct comings_and_goings {
 	struct kvm_vm *vm;
 	bool stop;
