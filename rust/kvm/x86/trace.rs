@@ -34,7 +34,7 @@ pub(super) use crate::kvm::trace::{
     Kind, //
 };
 
-/// Room for the names of 63 vectors.
+/// Room for the names of 64 vectors.
 type Names = Text<320>;
 
 /// Tells that a vCPU has found out which EOIs it reports. What it had to report before is not known of

@@ -481,7 +481,13 @@ impl Vm {
             .decide_sint(vp_index, number, raised)
             .map(|(_, _, vector)| vector);
 
-        trace::sint(self.number(), vp_index, number, latest.ok(), c);
+        trace::sint(
+            self.number(),
+            vp_index,
+            number,
+            latest.ok().filter(|_| c.is_ok()),
+            c,
+        );
         if sint_agrees(c.map(|_| ()), before, latest.map(|_| ())) {
             return;
         }
