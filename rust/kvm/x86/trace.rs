@@ -37,6 +37,16 @@ pub(super) use crate::kvm::trace::{
 /// Room for the names of 64 vectors.
 type Names = Text<320>;
 
+/// Makes a set of a vector, or of none.
+fn set_of(vector: Option<u8>) -> VectorSet {
+    let mut set = VectorSet::EMPTY;
+
+    if let Some(vector) = vector {
+        set.insert(vector);
+    }
+    set
+}
+
 /// Tells that a vCPU has found out which EOIs it reports. What it had to report before is not known of
 /// KVM's own scans. Process context.
 #[inline(always)]
@@ -58,11 +68,7 @@ pub(super) fn scan(
             Some(set) => Names::new(Vectors(&set)),
             None => Names::new("unknown"),
         };
-        let mut stale = VectorSet::EMPTY;
 
-        if let Some(vector) = found.highest_stale {
-            stale.insert(vector);
-        }
         emit!(irqroute_scan(
             vm,
             apic.x2apic_id,
@@ -70,7 +76,7 @@ pub(super) fn scan(
             names(Some(found.handled)).as_c(),
             names(before.map(|before| found.handled.difference(before))).as_c(),
             names(before.map(|before| before.difference(&found.handled))).as_c(),
-            names(Some(stale)).as_c(),
+            names(Some(set_of(found.highest_stale))).as_c(),
         ));
     }
 
@@ -106,16 +112,12 @@ pub(super) fn sint(
             Err(SintError::NoSynic) if Sint::new(number).is_none() => c"no_such_sint",
             Err(SintError::NoSynic) => c"no_synic",
         };
-        let mut vectors = VectorSet::EMPTY;
 
-        if let Some(vector) = vector {
-            vectors.insert(vector);
-        }
         emit!(irqroute_sint(
             vm,
             vp_index,
             number,
-            Text::<8>::new(Vectors(&vectors)).as_c(),
+            Text::<8>::new(Vectors(&set_of(vector))).as_c(),
             outcome.as_char_ptr(),
         ));
     }
