@@ -89,9 +89,11 @@ bool irqroute_view_vm(struct kvm *kvm, struct kvm_irqroute_vm_view *view)
 
 int irqroute_count_postings(struct kvm *kvm, u32 *nr)
 {
+	const struct kvm_irqroute_hooks *hooks = READ_ONCE(kvm->irqroute.hooks);
 	int i;
 
-	if (kvm->irqroute.hooks != &kvm_irqroute_hooks)
+	/* The files of a VM are there before KVM takes note of the hooks. */
+	if (hooks && hooks != &kvm_irqroute_hooks)
 		return -ENODEV;
 
 	for (i = 0; i < KVM_IRQROUTE_NR_POSTINGS; i++)

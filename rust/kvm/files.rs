@@ -98,7 +98,7 @@ impl Table {
             view: Default::default(),
             has_chip: false,
             #[cfg(CONFIG_X86)]
-            postings: Default::default(),
+            postings: shown.host.count_postings()?,
         };
 
         // The table of before is empty, and the lock of updates may not be one yet.
@@ -106,10 +106,6 @@ impl Table {
             return Ok(table);
         }
 
-        #[cfg(CONFIG_X86)]
-        {
-            table.postings = shown.host.count_postings()?;
-        }
         loop {
             let room = table.routes.len();
             // SAFETY: By the invariants of `Host`, the VM is valid, and it is not released before its
