@@ -57,7 +57,7 @@ results()
 }
 
 # What a test may take, and a boot, in seconds; and what else each `run` is told.
-test_limit=120 boot_limit=1500 run_options=()
+test_limit=300 boot_limit=1500 run_options=()
 
 # boot NAME MODE TEST...: runs selftests. Leaves one file per test and one with the counters.
 boot()
@@ -79,6 +79,31 @@ boot()
 		echo "not ok $name.kernel-log-is-clean $dir/run.log"
 	results "$name" "${@:3}"
 	say "  done  $(printf '%-44s %6s' "selftests, $name" "$(elapsed "$start")")"
+}
+
+# boot_beside NAME MODE TEST...: as `boot`, but the next one starts before it has ended: tests
+# run one after the other, and most keep one CPU busy. No more than $at_once are at work.
+# booted: waits for all of them, and prints their results in order.
+at_once=2 beside=()
+boot_beside()
+{
+	while [ "$(jobs -rp | wc -l)" -ge $at_once ]; do
+		wait -n || true
+	done
+	rm -f "$log/$1."{results,done}
+	{ boot "$@" >"$log/$1.results"; touch "$log/$1.done"; } &
+	beside+=("$1")
+}
+booted()
+{
+	local name
+
+	wait
+	for name in "${beside[@]}"; do
+		cat "$log/$name.results"
+		[ -f "$log/$name.done" ] || echo "not ok $name.comes-to-its-end $log/$name/run.log"
+	done
+	beside=()
 }
 
 # program PREFIX FILE COMMAND...: runs a program that prints KTAP, and keeps what it prints.
