@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A VM as JSON, in the words of KVM's API: `struct kvm_irq_routing_entry`, and what decides how it is
+//! read.
+
+use crate::{
+    routing::x86::{
+        apic::{ApicId, BroadcastQuirk, LogicalModel, X2ApicApi},
+        msi::{Msi, MsiFormat},
+        seen::{SeenRoute, SeenVcpu, Target},
+        sint::{Sint, SintRegister},
+        vector::VectorSet,
+    },
+    vm::Vm,
+};
+use serde::{de, Deserialize, Deserializer};
+use std::collections::BTreeMap;
+
+/// A number, as such or as a text in hexadecimal: JSON itself has decimal ones only.
+#[derive(Clone, Copy, Default)]
+struct Number(u32);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number of 32 bits, or \"0x...\"")
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Number, E> {
+                u32::try_from(number)
+                    .map(Number)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
+                text.strip_prefix("0x")
+                    .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+                    .map(Number)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum X2ApicFlag {
+    #[serde(rename = "KVM_X2APIC_API_USE_32BIT_IDS")]
+    Use32BitIds,
+    #[serde(rename = "KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK")]
+    DisableBroadcastQuirk,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    #[default]
+    XapicFlat,
+    XapicCluster,
+    X2apic,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vcpu {
+    id: Number,
+    #[serde(default)]
+    mode: Mode,
+    apic_id: Option<Number>,
+    logical_id: Option<Number>,
+    vp_index: Option<Number>,
+    sints: Option<BTreeMap<u32, Number>>,
+}
+
+/// One of the targets is there.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Route {
+    gsi: Number,
+    msi: Option<MsiRoute>,
+    irqchip: Option<IrqchipRoute>,
+    hv_sint: Option<SintRoute>,
+    xen_evtchn: Option<XenRoute>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MsiRoute {
+    address_lo: Number,
+    #[serde(default)]
+    address_hi: Number,
+    data: Number,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IrqchipRoute {
+    irqchip: Number,
+    pin: Number,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SintRoute {
+    vcpu: Number,
+    sint: Number,
+}
+
+/// The rest does not matter.
+#[derive(Deserialize)]
+struct XenRoute {
+    port: Number,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    reserved_pins: Option<Number>,
+    #[serde(default)]
+    x2apic_api: Vec<X2ApicFlag>,
+    vcpus: Vec<Vcpu>,
+    routes: Vec<Route>,
+}
+
+impl Input {
+    fn api(&self) -> X2ApicApi {
+        let has = |flag| self.x2apic_api.contains(&flag);
+
+        X2ApicApi {
+            format: if has(X2ApicFlag::Use32BitIds) {
+                MsiFormat::X2Apic
+            } else {
+                MsiFormat::Compat
+            },
+            quirk: if has(X2ApicFlag::DisableBroadcastQuirk) {
+                BroadcastQuirk::Off
+            } else {
+                BroadcastQuirk::On
+            },
+        }
+    }
+}
+
+fn byte(of: &str, vcpu: u32, number: u32) -> Result<u8, String> {
+    u8::try_from(number).map_err(|_| format!("vCPU {vcpu}: {of} {number:#x} has more than 8 bits"))
+}
+
+impl Vcpu {
+    fn apic(&self) -> Result<ApicId, String> {
+        let Number(initial_id) = self.id;
+        let Number(id) = self.apic_id.unwrap_or(self.id);
+        let model = match self.mode {
+            Mode::XapicFlat => LogicalModel::Flat,
+            Mode::XapicCluster => LogicalModel::Cluster,
+            Mode::X2apic => {
+                return if self.apic_id.is_some() || self.logical_id.is_some() {
+                    Err(format!(
+                        "vCPU {initial_id}: in mode x2apic, its number says its IDs"
+                    ))
+                } else {
+                    Ok(ApicId::X2Apic {
+                        id,
+                        ldr: x2apic_ldr(id),
+                    })
+                }
+            }
+        };
+
+        Ok(ApicId::XApic {
+            // Of an ID with more bits, xAPIC mode has the lower ones.
+            id: match self.apic_id {
+                Some(_) => byte("APIC ID", initial_id, id)?,
+                None => id as u8,
+            },
+            initial_id,
+            logical_id: byte(
+                "logical ID",
+                initial_id,
+                self.logical_id.unwrap_or_default().0,
+            )?,
+            model,
+        })
+    }
+
+    /// Makes it the vCPU number `index` of its VM, which KVM has as its VP index at first.
+    fn seen(&self, index: u32) -> Result<SeenVcpu, String> {
+        let Number(id) = self.id;
+        let mut seen = SeenVcpu::new(id, self.apic()?, VectorSet::EMPTY, None);
+
+        seen.vp_index = Some(self.vp_index.map_or(index, |vp_index| vp_index.0));
+        if let Some(sints) = &self.sints {
+            let mut registers = Sint::ALL.map(|_| SintRegister::RESET);
+
+            for (number, vector) in sints {
+                let register = registers
+                    .get_mut(*number as usize)
+                    .ok_or_else(|| format!("vCPU {id}: there is no SINT {number}"))?;
+
+                *register = SintRegister(byte("vector", id, vector.0)?.into());
+            }
+            seen.sints = Some(registers);
+        }
+        Ok(seen)
+    }
+}
+
+/// Returns the LDR that an APIC ID gives in x2APIC mode (Intel SDM volume 3, "Deriving Logical x2APIC ID
+/// from the Local x2APIC ID").
+fn x2apic_ldr(id: u32) -> u32 {
+    id >> 4 << 16 | 1 << (id & 0xf)
+}
+
+impl Route {
+    fn seen(&self) -> Result<SeenRoute, String> {
+        let Number(gsi) = self.gsi;
+        let targets = [
+            self.msi.as_ref().map(|msi| {
+                Target::Msi(Msi {
+                    address_lo: msi.address_lo.0,
+                    address_hi: msi.address_hi.0,
+                    data: msi.data.0,
+                })
+            }),
+            self.irqchip.as_ref().map(|irqchip| Target::Irqchip {
+                chip: irqchip.irqchip.0,
+                pin: irqchip.pin.0,
+            }),
+            self.hv_sint.as_ref().map(|sint| Target::Sint {
+                vp_index: sint.vcpu.0,
+                sint: sint.sint.0,
+            }),
+            self.xen_evtchn
+                .as_ref()
+                .map(|xen| Target::Xen { port: xen.port.0 }),
+        ];
+        let mut targets = targets.into_iter().flatten();
+
+        match (targets.next(), targets.next()) {
+            (Some(target), None) => Ok(SeenRoute { gsi, target }),
+            (None, _) => Err(format!("GSI {gsi}: no msi, irqchip, hv_sint or xen_evtchn")),
+            (Some(_), Some(_)) => Err(format!("GSI {gsi}: more than one target")),
+        }
+    }
+}
+
+/// Reads a VM. Returns where it is not what it should be, and why.
+pub fn parse(text: &str) -> Result<Vm, String> {
+    let input: Input = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let api = input.api();
+    let vcpus = (0..)
+        .zip(&input.vcpus)
+        .map(|(index, vcpu)| vcpu.seen(index));
+    let routes: Vec<_> = input
+        .routes
+        .iter()
+        .map(Route::seen)
+        .collect::<Result<_, _>>()?;
+
+    Vm::new(
+        api,
+        input.reserved_pins.map(|pins| pins.0),
+        routes,
+        vcpus.collect::<Result<_, _>>()?,
+    )
+}
