@@ -758,7 +758,7 @@ TEST(producer_comes_while_apics_change)
 	pthread_t thread;
 	int i;
 
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < 8; i++) {
 		struct kvm_vm *vm = vm_create_split_with_cpus(cpus, 2, NR_PINS, guest_xapic);
 		struct device dev = device_open();
 
