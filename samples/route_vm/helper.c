@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #define MODE_FILE	"/sys/module/kvm_irqroute/parameters/mode"
 #define COUNTERS_DIR	"/sys/kernel/debug/kvm_irqroute"
+#define VMS_DIR		COUNTERS_DIR "/vms"
 
 static char initial_mode[16];
 
@@ -65,4 +67,41 @@ bool helper_read_counters(unsigned long long *counters)
 			return false;
 	}
 	return true;
+}
+
+/* The number of this process's newest VM, 0 if there is none. */
+static unsigned long newest_vm(void)
+{
+	unsigned long number, newest = 0;
+	DIR *dir = opendir(VMS_DIR);
+	struct dirent *entry;
+	int pid;
+
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir)))
+		if (sscanf(entry->d_name, "%d-%lu", &pid, &number) == 2 && pid == getpid() &&
+		    number > newest)
+			newest = number;
+	closedir(dir);
+	return newest;
+}
+
+bool helper_print_file(const char *name, const char *word)
+{
+	char path[128], line[256];
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), VMS_DIR "/%d-%lu/%s", getpid(), newest_vm(), name);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	printf("  $ cat %s\n", path);
+	while (fgets(line, sizeof(line), file)) {
+		printf("  %s", line);
+		found = found || strstr(line, word);
+	}
+	fclose(file);
+	return found;
 }

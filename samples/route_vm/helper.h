@@ -30,6 +30,12 @@ bool helper_loaded(void);
 /* For VMs that are made from now on. The mode found at the first call is restored at exit. */
 void helper_set_mode(const char *mode);
 
+/*
+ * Prints a file of this process's newest VM, as a shell would.  Returns false if there is none, or
+ * if it doesn't have the word.
+ */
+bool helper_print_file(const char *name, const char *word);
+
 /* Totals since the helper was loaded; returns false if they cannot be read. */
 bool helper_read_counters(unsigned long long *counters);
 

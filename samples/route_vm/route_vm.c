@@ -336,6 +336,37 @@ static int print_counters(const struct column *columns, int nr_columns)
 	return nr_bad;
 }
 
+/* Has VMs in trouble, and shows what the helper says.  Returns how often it does not. */
+static int print_trouble(void)
+{
+	struct log logs[MAX_STEPS] = {};
+	int nr_bad = 0;
+	struct vm vm;
+
+	helper_set_mode("rust");
+	for (int i = 0; i < NR_SCENARIOS; i++) {
+		const struct scenario *scenario = &scenarios[i];
+
+		if (!scenario->symptom)
+			continue;
+		doing[0] = "trouble";
+		doing[1] = scenario->name;
+		vm_create(&vm, scenario, logs);
+		scenario->run(&vm, scenario->routes.entries[0].gsi);
+		printf("A VM in trouble, that of scenario %d: %s. What is wrong with it:\n",
+		       i + 1, scenario->symptom);
+		if (!helper_print_file("remarks", scenario->remark)) {
+			printf("BAD: the helper makes no remark %s.\n", scenario->remark);
+			nr_bad++;
+		}
+		printf("More symptoms and such commands: Documentation/troubleshooting.rst\n\n");
+		vm_destroy(&vm);
+	}
+	doing[0] = NULL;
+	doing[1] = NULL;
+	return nr_bad;
+}
+
 static void print_what_next(const char *program)
 {
 	printf("What next:\n"
@@ -422,6 +453,8 @@ int main(int argc, char **argv)
 	nr_bad = print_table(columns, nr_columns);
 	if (loaded)
 		nr_bad += print_counters(columns, nr_columns);
+	if (!columns[nr_columns - 1].by_c)
+		nr_bad += print_trouble();
 
 	if (nr_bad)
 		printf("FAILED: see DIFF and BAD above.\n\n");

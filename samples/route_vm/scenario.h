@@ -41,6 +41,8 @@ struct scenario {
 	void (*run)(struct vm *vm, unsigned int gsi);	/* that of the first route */
 	int nr_steps;
 	struct step steps[MAX_STEPS];
+	const char *symptom;		/* of what is wrong with this VM, if anything is */
+	const char *remark;		/* that the helper makes on it then */
 };
 
 /* Each architecture has its own. */

@@ -165,6 +165,8 @@ const struct scenario scenarios[NR_SCENARIOS] = {
 				.defect = "A9",
 			},
 		},
+		.symptom = "a device's MSI goes nowhere",
+		.remark = "no_device_id",
 	},
 	{
 		.name = "MSI in a VM with no ITS",

@@ -140,6 +140,8 @@ const struct scenario scenarios[NR_SCENARIOS] = {
 		.steps = {
 			{ .expected = EXPECT(RECEIVED(1, 0x35)) },
 		},
+		.symptom = "a device's interrupt comes once, and never again",
+		.remark = "level_outside_pins",
 	},
 	{
 		.name = "SINT, EOI and EOM",
