@@ -11,10 +11,16 @@ use crate::{
         sint::{Sint, SintRegister},
         vector::VectorSet,
     },
-    vm::Vm,
+    vm::{Vm, MAX_VCPUS},
 };
 use serde::{de, Deserialize, Deserializer};
 use std::collections::BTreeMap;
+
+/// KVM_MSI_VALID_DEVID.
+const MSI_VALID_DEVID: u32 = 1;
+
+/// KVM_IRQ_ROUTING_XEN_EVTCHN_PRIO_2LEVEL, the one that there is.
+const XEN_PRIO_2LEVEL: u32 = u32::MAX;
 
 /// A number, as such or as a text in hexadecimal: JSON itself has decimal ones only.
 #[derive(Clone, Copy, Default)]
@@ -39,6 +45,7 @@ impl<'de> Deserialize<'de> for Number {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
                 text.strip_prefix("0x")
+                    .filter(|digits| !digits.starts_with('+'))
                     .and_then(|digits| u32::from_str_radix(digits, 16).ok())
                     .map(Number)
                     .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
@@ -50,12 +57,17 @@ impl<'de> Deserialize<'de> for Number {
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
-#[serde(rename_all = "snake_case")]
 enum X2ApicFlag {
     #[serde(rename = "KVM_X2APIC_API_USE_32BIT_IDS")]
     Use32BitIds,
     #[serde(rename = "KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK")]
     DisableBroadcastQuirk,
+    /// What the guest does about EOIs makes no difference to routes.
+    #[serde(
+        rename = "KVM_X2APIC_ENABLE_SUPPRESS_EOI_BROADCAST",
+        alias = "KVM_X2APIC_DISABLE_SUPPRESS_EOI_BROADCAST"
+    )]
+    SuppressEoiBroadcast,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -64,6 +76,7 @@ enum Mode {
     #[default]
     XapicFlat,
     XapicCluster,
+    XapicReserved,
     X2apic,
 }
 
@@ -84,6 +97,8 @@ struct Vcpu {
 #[serde(deny_unknown_fields)]
 struct Route {
     gsi: Number,
+    #[serde(default)]
+    flags: Number,
     msi: Option<MsiRoute>,
     irqchip: Option<IrqchipRoute>,
     hv_sint: Option<SintRoute>,
@@ -97,6 +112,9 @@ struct MsiRoute {
     #[serde(default)]
     address_hi: Number,
     data: Number,
+    /// An x86 VM has no use for it.
+    #[serde(default, rename = "devid")]
+    _devid: Number,
 }
 
 #[derive(Deserialize)]
@@ -113,10 +131,13 @@ struct SintRoute {
     sint: Number,
 }
 
-/// The rest does not matter.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct XenRoute {
     port: Number,
+    #[serde(rename = "vcpu")]
+    _vcpu: Number,
+    priority: Number,
 }
 
 #[derive(Deserialize)]
@@ -159,6 +180,7 @@ impl Vcpu {
         let model = match self.mode {
             Mode::XapicFlat => LogicalModel::Flat,
             Mode::XapicCluster => LogicalModel::Cluster,
+            Mode::XapicReserved => LogicalModel::Reserved,
             Mode::X2apic => {
                 return if self.apic_id.is_some() || self.logical_id.is_some() {
                     Err(format!(
@@ -189,12 +211,12 @@ impl Vcpu {
         })
     }
 
-    /// Makes it the vCPU number `index` of its VM, which KVM has as its VP index at first.
-    fn seen(&self, index: u32) -> Result<SeenVcpu, String> {
+    /// Makes it a vCPU with a VP index, if it is the one that KVM finds by it.
+    fn seen(&self, vp_index: Option<u32>) -> Result<SeenVcpu, String> {
         let Number(id) = self.id;
         let mut seen = SeenVcpu::new(id, self.apic()?, VectorSet::EMPTY, None);
 
-        seen.vp_index = Some(self.vp_index.map_or(index, |vp_index| vp_index.0));
+        seen.vp_index = vp_index;
         if let Some(sints) = &self.sints {
             let mut registers = Sint::ALL.map(|_| SintRegister::RESET);
 
@@ -220,6 +242,22 @@ fn x2apic_ldr(id: u32) -> u32 {
 impl Route {
     fn seen(&self) -> Result<SeenRoute, String> {
         let Number(gsi) = self.gsi;
+        let known_flags = if self.msi.is_some() {
+            MSI_VALID_DEVID
+        } else {
+            0
+        };
+        if self.flags.0 & !known_flags != 0 {
+            return Err(format!("GSI {gsi}: flags {:#x}", self.flags.0));
+        }
+        if self
+            .xen_evtchn
+            .as_ref()
+            .is_some_and(|xen| xen.priority.0 != XEN_PRIO_2LEVEL)
+        {
+            return Err(format!("GSI {gsi}: the priority has to be 0xffffffff"));
+        }
+
         let targets = [
             self.msi.as_ref().map(|msi| {
                 Target::Msi(Msi {
@@ -250,13 +288,41 @@ impl Route {
     }
 }
 
+/// Returns the VP index of each vCPU that KVM finds by it. It looks at the vCPU with that place first, which
+/// has it unless the guest's VMM has changed it, then at all.
+fn vp_indexes(vcpus: &[Vcpu]) -> Result<Vec<Option<u32>>, String> {
+    let all: Vec<u32> = (0..)
+        .zip(vcpus)
+        .map(|(place, vcpu)| vcpu.vp_index.map_or(place, |vp_index| vp_index.0))
+        .collect();
+
+    if let Some(vp_index) = all.iter().find(|vp_index| **vp_index as usize >= MAX_VCPUS) {
+        return Err(format!("VP index {vp_index}, of {MAX_VCPUS} from 0"));
+    }
+    Ok((0..)
+        .zip(&all)
+        .map(|(place, vp_index)| {
+            let first = all.get(*vp_index as usize) == Some(vp_index);
+            let found = if first {
+                Some(*vp_index as usize)
+            } else {
+                all.iter().position(|other| other == vp_index)
+            };
+
+            (found == Some(place)).then_some(*vp_index)
+        })
+        .collect())
+}
+
 /// Reads a VM. Returns where it is not what it should be, and why.
 pub fn parse(text: &str) -> Result<Vm, String> {
     let input: Input = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let api = input.api();
-    let vcpus = (0..)
-        .zip(&input.vcpus)
-        .map(|(index, vcpu)| vcpu.seen(index));
+    let vcpus = input
+        .vcpus
+        .iter()
+        .zip(vp_indexes(&input.vcpus)?)
+        .map(|(vcpu, vp_index)| vcpu.seen(vp_index));
     let routes: Vec<_> = input
         .routes
         .iter()

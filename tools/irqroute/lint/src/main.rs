@@ -15,8 +15,10 @@ mod vm;
 
 use std::{
     env,
+    ffi::OsString,
     fs::File,
-    io::{self, Read, Write},
+    io::{self, ErrorKind, Read, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 use vm::{Listing, Vm};
@@ -38,11 +40,11 @@ Ends with 1 if a route loses interrupts, with 2 if what is read makes no sense.
 struct Arguments {
     listing: Listing,
     settings: shown::Settings,
-    paths: Vec<String>,
+    paths: Vec<PathBuf>,
 }
 
 impl Arguments {
-    fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+    fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Self, String> {
         let mut arguments = Self {
             listing: Listing::Remarks,
             settings: shown::Settings::default(),
@@ -50,72 +52,104 @@ impl Arguments {
         };
 
         while let Some(word) = words.next() {
-            match word.as_str() {
-                "--show" => {
-                    let name = words.next().unwrap_or_default();
+            let mut value = || {
+                let value = words.next().unwrap_or_default();
+
+                value.to_string_lossy().into_owned()
+            };
+
+            match word.to_str() {
+                Some("--show") => {
+                    let name = value();
 
                     arguments.listing =
                         Listing::new(&name).ok_or_else(|| format!("no listing '{name}'"))?;
                 }
-                "--reserved-pins" => {
-                    let number = words.next().unwrap_or_default();
+                Some("--reserved-pins") => {
+                    let number = value();
                     let pins = number
                         .parse()
                         .map_err(|error| format!("reserved pins '{number}': {error}"))?;
 
                     arguments.settings.reserved_pins = Some(vm::reserved_pins(pins)?);
                 }
-                "--no-broadcast-quirk" => arguments.settings.broadcast_quirk = false,
-                _ if word.starts_with("--") => return Err(format!("no option '{word}'\n{USAGE}")),
-                _ => arguments.paths.push(word),
+                Some("--no-broadcast-quirk") => arguments.settings.broadcast_quirk = false,
+                Some(option) if option.starts_with('-') => {
+                    return Err(format!("no option '{option}'\n{USAGE}"));
+                }
+                _ => arguments.paths.push(word.into()),
             }
         }
         Ok(arguments)
     }
 }
 
-fn read(paths: &[String]) -> Result<String, String> {
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with('{')
+}
+
+/// Appends what `source` has to `text`, if its last line is complete.
+fn append(text: &mut String, name: &str, mut source: impl Read) -> Result<(), String> {
+    source
+        .read_to_string(text)
+        .map_err(|error| format!("{name}: {error}"))?;
+    if !(is_json(text) || text.is_empty() || text.ends_with('\n')) {
+        return Err(format!("{name}: the last line has no end"));
+    }
+    Ok(())
+}
+
+fn read(paths: &[PathBuf]) -> Result<String, String> {
     let mut text = String::new();
 
     if paths.is_empty() {
-        io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|error| format!("standard input: {error}"))?;
+        append(&mut text, "standard input", io::stdin())?;
     }
     for path in paths {
-        File::open(path)
-            .and_then(|mut file| file.read_to_string(&mut text))
-            .map_err(|error| format!("{path}: {error}"))?;
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| format!("{name}: {error}"))?;
+
+        append(&mut text, &name, file)?;
     }
     Ok(text)
 }
 
 fn parse(text: &str, settings: &shown::Settings) -> Result<Vm, String> {
-    if text.trim_start().starts_with('{') {
+    if is_json(text) {
+        if *settings != shown::Settings::default() {
+            return Err("JSON has fields for what the options say".into());
+        }
         json::parse(text)
     } else {
         shown::parse(text, settings)
     }
 }
 
-/// Prints what is asked for, and tells whether a route loses interrupts.
-fn lint(arguments: &Arguments) -> Result<bool, String> {
+/// Prints a text, as far as somebody reads it.
+fn print(text: &str) -> Result<(), String> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(format!("standard output: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Does what the command line asks for, and tells whether a route loses interrupts.
+fn run() -> Result<bool, String> {
+    if env::args_os().any(|word| word == "--help" || word == "-h") {
+        return print(USAGE).map(|()| false);
+    }
+
+    let arguments = Arguments::parse(env::args_os().skip(1))?;
     let vm = parse(&read(&arguments.paths)?, &arguments.settings)?;
 
-    io::stdout()
-        .write_all(vm.list(arguments.listing).as_bytes())
-        .map_err(|error| format!("standard output: {error}"))?;
+    print(&vm.list(arguments.listing))?;
     Ok(vm.loses_interrupts())
 }
 
 fn main() -> ExitCode {
-    let words = env::args().skip(1);
-
-    if env::args().any(|word| word == "--help") {
-        print!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    match Arguments::parse(words).and_then(|arguments| lint(&arguments)) {
+    match run() {
         Ok(false) => ExitCode::SUCCESS,
         Ok(true) => ExitCode::from(1),
         Err(error) => {

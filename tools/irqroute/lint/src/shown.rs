@@ -17,6 +17,7 @@ use crate::{
 use std::str::FromStr;
 
 /// What the files do not show.
+#[derive(PartialEq)]
 pub struct Settings {
     /// How many reserved pins there are, if that is known.
     pub reserved_pins: Option<u32>,
@@ -35,6 +36,9 @@ impl Default for Settings {
 
 /// Reads a number, in hexadecimal after `0x`.
 fn number(word: &str) -> Result<u32, String> {
+    if word.contains('+') {
+        return unknown(word);
+    }
     word.strip_prefix("0x")
         .map_or_else(|| word.parse(), |digits| u32::from_str_radix(digits, 16))
         .map_err(|error| format!("'{word}': {error}"))
@@ -87,8 +91,9 @@ fn msi(vector: &str, trigger: &str, delivery: &str, destination: &str) -> Result
 
 /// Reads the line of a route, and whether it is a pin.
 fn route(words: &[&str]) -> Result<(SeenRoute, bool), String> {
-    let &[gsi, kind, pin, vector, trigger, delivery, destination, ..] = words else {
-        return Err("a route has more columns".into());
+    // Of whom it reaches, and what is odd, the same comes out.
+    let &[gsi, kind, pin, vector, trigger, delivery, destination, _, _, _] = words else {
+        return Err("a route has 10 columns".into());
     };
     let target = match kind {
         "msi" => Target::Msi(msi(vector, trigger, delivery, destination)?),
@@ -124,8 +129,8 @@ fn route(words: &[&str]) -> Result<(SeenRoute, bool), String> {
     };
     let gsi = number(gsi)?;
 
-    match pin {
-        "yes" | "no" => Ok((SeenRoute { gsi, target }, pin == "yes")),
+    match (pin, kind) {
+        ("yes", "msi") | ("no", _) => Ok((SeenRoute { gsi, target }, pin == "yes")),
         _ => unknown(pin),
     }
 }
@@ -133,78 +138,107 @@ fn route(words: &[&str]) -> Result<(SeenRoute, bool), String> {
 /// What the lines of a vCPU have said so far.
 struct Vcpu {
     id: u32,
-    apic_id: u32,
-    mode: Option<LogicalModel>,
-    logical_id: u32,
-    vp_index: Option<u32>,
-    sints: Option<[SintRegister; Sint::ALL.len()]>,
+    apic_id: Option<u32>,
+    /// The model of logical destinations in xAPIC mode.
+    mode: Option<Option<LogicalModel>>,
+    logical_id: Option<u32>,
+    vp_index: Option<Option<u32>>,
+    synic: Option<Option<[SintRegister; Sint::ALL.len()]>>,
+}
+
+/// Takes note of a value that comes once.
+fn once<T>(place: &mut Option<T>, value: T) -> Result<(), String> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err("this was said before".into()),
+    }
 }
 
 impl Vcpu {
     fn new(id: u32) -> Self {
         Self {
             id,
-            apic_id: id,
+            apic_id: None,
             mode: None,
-            logical_id: 0,
+            logical_id: None,
             vp_index: None,
-            sints: None,
+            synic: None,
         }
     }
 
     /// Takes note of a line about the vCPU. What is pending or reported makes no difference.
     fn note(&mut self, what: &str, value: &[&str]) -> Result<(), String> {
         match (what, value) {
-            ("apic_id", [id]) => self.apic_id = number(id)?,
+            ("apic_id", [id]) => once(&mut self.apic_id, number(id)?),
             ("mode", [mode]) => {
-                self.mode = match *mode {
+                let model = match *mode {
                     "x2apic" => None,
                     "xapic_flat" => Some(LogicalModel::Flat),
                     "xapic_cluster" => Some(LogicalModel::Cluster),
                     "xapic_reserved" => Some(LogicalModel::Reserved),
                     _ => return unknown(mode),
-                }
+                };
+
+                once(&mut self.mode, model)
             }
-            ("logical_id", [id]) => self.logical_id = number(id)?,
-            ("vp_index", ["unknown"]) => self.vp_index = None,
-            ("vp_index", [vp_index]) => self.vp_index = Some(number(vp_index)?),
-            ("synic", ["on"]) => self.sints = Some(Sint::ALL.map(|_| SintRegister::RESET)),
-            ("synic", ["off"]) => self.sints = None,
-            ("sint", [_, "masked", ..]) => (),
-            ("sint", [sint, "vector", vector, ..]) => {
-                *self
-                    .sints
+            ("logical_id", [id]) => once(&mut self.logical_id, number(id)?),
+            ("vp_index", ["unknown"]) => once(&mut self.vp_index, None),
+            ("vp_index", [vp_index]) => once(&mut self.vp_index, Some(number(vp_index)?)),
+            ("synic", ["on"]) => once(
+                &mut self.synic,
+                Some(Sint::ALL.map(|_| SintRegister::RESET)),
+            ),
+            ("synic", ["off"]) => once(&mut self.synic, None),
+            ("sint", [sint, state @ ..]) => {
+                let register = self
+                    .synic
                     .as_mut()
-                    .and_then(|sints| sints.get_mut(number(sint).ok()? as usize))
-                    .ok_or_else(|| format!("SINT {sint} of a SynIC that is not there"))? =
-                    SintRegister(byte(vector)?.into());
+                    .and_then(|sints| sints.as_mut()?.get_mut(number(sint).ok()? as usize))
+                    .ok_or_else(|| format!("SINT {sint} of a SynIC that is not there"))?;
+
+                *register = match state {
+                    ["masked", "gsis", _] => SintRegister::RESET,
+                    ["vector", vector, "gsis", _] => SintRegister(byte(vector)?.into()),
+                    _ => return unknown(what),
+                };
+                Ok(())
             }
-            ("eoi_exit" | "requested" | "in_service", _) => (),
-            _ => return unknown(what),
+            ("eoi_exit" | "requested" | "in_service", _) => Ok(()),
+            _ => unknown(what),
         }
-        Ok(())
     }
 
     fn seen(self) -> Result<SeenVcpu, String> {
-        let narrow = |id: u32| {
-            u8::try_from(id).map_err(|_| format!("vCPU {}: an ID of more than 8 bits", self.id))
+        let Self {
+            id,
+            apic_id: Some(apic_id),
+            mode: Some(mode),
+            logical_id: Some(logical_id),
+            vp_index: Some(vp_index),
+            synic: Some(sints),
+        } = self
+        else {
+            return Err(format!("vCPU {}: lines are missing", self.id));
         };
-        let apic = match self.mode {
+        let narrow = |number: u32| {
+            u8::try_from(number).map_err(|_| format!("vCPU {id}: an ID of more than 8 bits"))
+        };
+        let apic = match mode {
             None => ApicId::X2Apic {
-                id: self.apic_id,
-                ldr: self.logical_id,
+                id: apic_id,
+                ldr: logical_id,
             },
             Some(model) => ApicId::XApic {
-                id: narrow(self.apic_id)?,
-                initial_id: self.id,
-                logical_id: narrow(self.logical_id)?,
+                id: narrow(apic_id)?,
+                initial_id: id,
+                logical_id: narrow(logical_id)?,
                 model,
             },
         };
-        let mut seen = SeenVcpu::new(self.id, apic, VectorSet::EMPTY, None);
+        let mut seen = SeenVcpu::new(id, apic, VectorSet::EMPTY, None);
 
-        seen.vp_index = self.vp_index;
-        seen.sints = self.sints;
+        seen.vp_index = vp_index;
+        seen.sints = sints;
         Ok(seen)
     }
 }
@@ -224,28 +258,30 @@ pub fn parse(text: &str, settings: &Settings) -> Result<Vm, String> {
     let mut read = [false; 2];
     let mut routes = Vec::new();
     let mut vcpus = Vec::<Vcpu>::new();
-    let (mut is_split, mut pins) = (settings.reserved_pins.is_some(), 0);
 
     for (line_number, line) in (1..).zip(text.lines()) {
         let words: Vec<_> = line.split_whitespace().collect();
         let here = |error| format!("line {line_number}: {error}");
+        let mut begin = |new| {
+            part = Some(new);
+            match std::mem::replace(&mut read[new as usize], true) {
+                false => Ok(()),
+                true => Err(here("this file was read before".into())),
+            }
+        };
 
+        if line == ROUTE_COLUMNS {
+            begin(Part::Routes)?;
+            continue;
+        }
+        if line == VCPU_COLUMNS {
+            begin(Part::Vcpus)?;
+            continue;
+        }
         match (part, words.as_slice()) {
             (_, []) => (),
-            _ if line == ROUTE_COLUMNS => (part, read[0]) = (Some(Part::Routes), true),
-            _ if line == VCPU_COLUMNS => (part, read[1]) = (Some(Part::Vcpus), true),
-            (None, _) => {
-                return Err(here(NEITHER.into()));
-            }
-            (Some(Part::Routes), words) => {
-                let (route, is_pin) = route(words).map_err(here)?;
-
-                if is_pin {
-                    is_split = true;
-                    pins = pins.max(route.gsi.saturating_add(1));
-                }
-                routes.push(route);
-            }
+            (None, _) => return Err(here(NEITHER.into())),
+            (Some(Part::Routes), words) => routes.push(route(words).map_err(here)?),
             (Some(Part::Vcpus), [id, what, value @ ..]) => {
                 let id = number(id).map_err(here)?;
 
@@ -275,11 +311,34 @@ pub fn parse(text: &str, settings: &Settings) -> Result<Vm, String> {
                 BroadcastQuirk::Off
             },
         },
-        is_split.then(|| settings.reserved_pins.unwrap_or(pins)),
-        routes,
+        reserved_pins(&routes, settings)?,
+        routes.into_iter().map(|(route, _)| route).collect(),
         vcpus
             .into_iter()
             .map(Vcpu::seen)
             .collect::<Result<_, _>>()?,
     )
+}
+
+/// Returns how many reserved pins there are, by the routes unless the settings say it. Returns a route that
+/// cannot be.
+fn reserved_pins(routes: &[(SeenRoute, bool)], settings: &Settings) -> Result<Option<u32>, String> {
+    let msis = || routes.iter().filter(|(route, _)| route.msi().is_some());
+    let last_pin = msis()
+        .filter(|(_, is_pin)| *is_pin)
+        .map(|(route, _)| route.gsi)
+        .max();
+    let pins = settings
+        .reserved_pins
+        .or(last_pin.map(|gsi| gsi.saturating_add(1)));
+
+    match msis().find(|(route, is_pin)| *is_pin != pins.is_some_and(|pins| route.gsi < pins)) {
+        Some((route, is_pin)) => Err(format!(
+            "GSI {} is {} pin, of {} reserved ones",
+            route.gsi,
+            if *is_pin { "a" } else { "no" },
+            pins.unwrap_or(0)
+        )),
+        None => Ok(pins),
+    }
 }

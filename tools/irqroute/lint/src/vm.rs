@@ -18,6 +18,15 @@ use std::collections::{HashMap, HashSet};
 /// The greatest number of routes, and of reserved pins (KVM_MAX_IRQ_ROUTES).
 pub const MAX_ROUTES: usize = 4096;
 
+/// The greatest number of vCPUs, and of VP indexes (KVM_MAX_VCPUS).
+pub const MAX_VCPUS: usize = 1024;
+
+/// One more than the greatest number that a vCPU has (KVM_MAX_VCPU_IDS).
+const MAX_VCPU_IDS: u32 = 4096;
+
+/// How many pins the interrupt controllers in KVM have: both PICs, and the I/O APIC.
+const CHIP_PINS: [u32; 3] = [8, 8, 24];
+
 /// What can be listed: as the files of a VM that have these names.
 #[derive(Clone, Copy)]
 pub enum Listing {
@@ -85,6 +94,13 @@ impl Vm {
                 return Err(format!("GSI {}: two routes", route.gsi));
             }
             others.push(route.target);
+            if let Target::Irqchip { chip, pin } = route.target {
+                let pins = CHIP_PINS.get(chip as usize).filter(|_| pins.is_none());
+
+                if pins.is_none_or(|pins| pin >= *pins) {
+                    return Err(format!("GSI {}: no pin {pin} of irqchip {chip}", route.gsi));
+                }
+            }
             if route.gsi as usize >= MAX_ROUTES {
                 return Err(format!("GSI {}, of {MAX_ROUTES} from 0", route.gsi));
             }
@@ -97,6 +113,12 @@ impl Vm {
                     route.gsi
                 ));
             }
+        }
+        if vcpus.len() > MAX_VCPUS {
+            return Err(format!("{} vCPUs, of {MAX_VCPUS} at most", vcpus.len()));
+        }
+        if let Some(vcpu) = vcpus.iter().find(|vcpu| vcpu.id >= MAX_VCPU_IDS) {
+            return Err(format!("vCPU {}, of {MAX_VCPU_IDS} from 0", vcpu.id));
         }
         let mut ids = HashSet::new();
         if let Some(vcpu) = vcpus.iter().find(|vcpu| !ids.insert(vcpu.id)) {

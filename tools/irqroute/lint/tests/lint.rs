@@ -270,10 +270,31 @@ fn sints() {
     );
 }
 
+/// The vCPU whose place it is, if it has that VP index; else the first one that has.
+#[test]
+fn vp_index_of_several() {
+    let vm = |vcpus: &str, vp: u32| {
+        format!(
+            r#"{{"vcpus": [{vcpus}], "routes": [{{"gsi": 40, "hv_sint": {{"vcpu": {vp}, "sint": 2}}}}]}}"#
+        )
+    };
+    let on =
+        |id: u32, vp: u32| format!(r#"{{"id": {id}, "vp_index": {vp}, "sints": {{"2": 96}}}}"#);
+    let off = |id: u32, vp: u32| format!(r#"{{"id": {id}, "vp_index": {vp}}}"#);
+    let is_off = |vp: u32| format!("40 synic_off yes the SynIC of VP {vp} is not active\n");
+
+    expect(&vm(&[on(0, 1), off(1, 1)].join(","), 1), &is_off(1));
+    expect(&vm(&[off(0, 1), on(1, 1)].join(","), 1), "");
+    expect(&vm(&[off(0, 7), on(1, 7)].join(","), 7), &is_off(7));
+    expect(&vm(&[on(0, 7), off(1, 7)].join(","), 7), "");
+    expect(&vm(&on(0, 1023), 1023), "");
+    expect_error(&[], &vm(&on(0, 1024), 0), "VP index 1024");
+}
+
 #[test]
 fn other_targets_are_not_judged() {
     expect(
-        r#"{"reserved_pins": 0, "vcpus": [], "routes": [
+        r#"{"vcpus": [], "routes": [
             {"gsi": 1, "irqchip": {"irqchip": 0, "pin": 1}},
             {"gsi": 1, "irqchip": {"irqchip": 2, "pin": 1}},
             {"gsi": 2, "xen_evtchn": {"port": 7, "vcpu": 0, "priority": 4294967295}}]}"#,
@@ -332,8 +353,133 @@ fn what_kvm_refuses() {
             r#"{"vcpus": [{"id": 1}, {"id": 2}, {"id": 1}], "routes": []}"#.into(),
             "two vCPUs 1",
         ),
+        (
+            r#"{"vcpus": [{"id": 4096}], "routes": []}"#.into(),
+            "vCPU 4096, of 4096",
+        ),
+        (
+            format!(
+                r#"{{"vcpus": [{}], "routes": []}}"#,
+                (0..1025).map(|id| format!(r#"{{"id": {id}}}"#)).collect::<Vec<_>>().join(",")
+            ),
+            "VP index 1024, of 1024",
+        ),
+        (
+            r#"{"vcpus": [], "routes": [{"gsi": 2, "xen_evtchn": {"port": 7, "vcpu": 0, "priority": 0}}]}"#
+                .into(),
+            "the priority has to be",
+        ),
+        (
+            r#"{"vcpus": [], "routes": [{"gsi": 2, "flags": 1, "hv_sint": {"vcpu": 0, "sint": 0}}]}"#
+                .into(),
+            "GSI 2: flags 0x1",
+        ),
+        (
+            r#"{"vcpus": [], "routes": [{"gsi": 2, "flags": 2, "msi": {"address_lo": 0, "data": 0}}]}"#
+                .into(),
+            "GSI 2: flags 0x2",
+        ),
+        (
+            r#"{"reserved_pins": 0, "vcpus": [], "routes": [{"gsi": 1, "irqchip": {"irqchip": 2, "pin": 1}}]}"#
+                .into(),
+            "GSI 1: no pin 1 of irqchip 2",
+        ),
     ] {
         expect_error(&[], &input, complaint);
+    }
+}
+
+#[test]
+fn pins_of_interrupt_controllers() {
+    for (chip, pins) in [(0, 8), (1, 8), (2, 24), (3, 0)] {
+        let route = |pin: u32| {
+            format!(
+                r#"{{"vcpus": [], "routes": [{{"gsi": 1, "irqchip": {{"irqchip": {chip}, "pin": {pin}}}}}]}}"#
+            )
+        };
+
+        if pins > 0 {
+            expect(&route(pins - 1), "");
+        }
+        expect_error(
+            &[],
+            &route(pins),
+            &format!("no pin {pins} of irqchip {chip}"),
+        );
+    }
+}
+
+#[test]
+fn what_makes_no_difference() {
+    expect(
+        r#"{"x2apic_api": ["KVM_X2APIC_ENABLE_SUPPRESS_EOI_BROADCAST"],
+            "vcpus": [{"id": 4095, "mode": "xapic_reserved", "apic_id": 1}],
+            "routes": [{"gsi": 1, "flags": 1,
+                "msi": {"address_lo": "0xfee01000", "data": 64, "devid": 7}}]}"#,
+        "",
+    );
+}
+
+/// Files that were cut short, or are not of one VM.
+#[test]
+fn files_are_whole() {
+    let routes = "gsi type pin vector trigger delivery destination apic_ids vcpus remarks\n\
+                  4 msi yes 0x34 level fixed physical:0x1 1 1 -\n";
+    let vcpus =
+        "vcpu what value\n1 apic_id 1\n1 mode x2apic\n1 logical_id 0x2\n1 eoi_exit 0x34 gsis 4\n\
+                 1 requested -\n1 in_service -\n1 vp_index 0\n1 synic on\n";
+    let files = format!("{routes}{vcpus}");
+
+    assert_eq!(run(&[], &files), (0, COLUMNS.into(), String::new()));
+    assert_eq!(run(&[], &files.replace('\n', "\r\n")).0, 0);
+    for end in 1..files.len() {
+        // Here are the routes, and no vCPU.
+        if end != routes.len() + "vcpu what value\n".len() {
+            assert_eq!(run(&[], &files[..end]).0, 2, "{}", &files[..end]);
+        }
+    }
+
+    for (options, input, complaint) in [
+        (
+            &[][..],
+            format!("{files}{vcpus}"),
+            "line 12: this file was read before",
+        ),
+        (
+            &[],
+            format!("{files}1 mode x2apic\n"),
+            "line 12: this was said before",
+        ),
+        (
+            &["--reserved-pins", "4"],
+            files.clone(),
+            "GSI 4 is a pin, of 4 reserved ones",
+        ),
+        (
+            &[],
+            files.replace(
+                "\nvcpu",
+                "\n3 msi no 0x34 level fixed physical:0x1 - - -\nvcpu",
+            ),
+            "GSI 3 is no pin, of 5 reserved ones",
+        ),
+        (
+            &[],
+            files.replace("\nvcpu", "\n9 xen yes - - - port:1 - - -\nvcpu"),
+            "line 3: 'yes' is unknown",
+        ),
+        (
+            &[],
+            format!("{files}1 sint 16 masked gsis 7\n"),
+            "line 12: SINT 16",
+        ),
+        (
+            &[],
+            files.replace("apic_id 1", "apic_id +1"),
+            "line 4: '+1' is unknown",
+        ),
+    ] {
+        expect_error(options, &input, complaint);
     }
 }
 
@@ -391,11 +537,17 @@ fn what_makes_no_sense() {
         ),
         (
             "gsi type pin vector trigger delivery destination apic_ids vcpus remarks\n1 msi yes\n",
-            "line 2: a route has more columns",
+            "line 2: a route has 10 columns",
         ),
     ] {
         expect_error(&[], input, complaint);
     }
+    expect_error(
+        &["--no-broadcast-quirk"],
+        "{}",
+        "JSON has fields for what the options say",
+    );
+    expect_error(&["-x"], "", "no option '-x'");
     expect_error(&["--colour"], "", "no option '--colour'");
     expect_error(&["--show", "colours"], "", "no listing 'colours'");
     expect_error(&["--reserved-pins", "many"], "", "reserved pins 'many'");
@@ -409,7 +561,8 @@ fn options_say_what_files_do_not() {
     let files = "gsi type pin vector trigger delivery destination apic_ids vcpus remarks\n\
                  4 msi yes 0x34 level fixed physical:0xff - - -\n\
                  30 msi no 0x35 level fixed physical:0x1 - - -\n\
-                 vcpu what value\n1 apic_id 1\n1 mode x2apic\n1 logical_id 0x2\n";
+                 vcpu what value\n1 apic_id 1\n1 mode x2apic\n1 logical_id 0x2\n\
+                 1 vp_index 0\n1 synic off\n";
     let outside = |pins| {
         format!("30 level_outside_pins yes level-triggered, but the {pins} pins end below: its EOI is not reported\n")
     };
@@ -418,11 +571,7 @@ fn options_say_what_files_do_not() {
     for (options, remarks) in [
         (&[][..], outside(5)),
         (&["--reserved-pins", "24"], outside(24)),
-        (&["--reserved-pins", "31"], String::new()),
-        (
-            &["--no-broadcast-quirk", "--reserved-pins", "31"],
-            nobody.into(),
-        ),
+        (&["--no-broadcast-quirk"], nobody.to_string() + &outside(5)),
     ] {
         assert_eq!(
             run(options, files),
@@ -437,7 +586,7 @@ fn options_say_what_files_do_not() {
 
 /// A VM with random vCPUs and routes, whose reserved pins and whose quirk are known.
 fn vms() -> impl Strategy<Value = (u32, bool, String)> {
-    let vcpu = (0..3usize, any::<u8>(), any::<bool>(), 0..18u32);
+    let vcpu = (0..4usize, any::<u8>(), any::<bool>(), 0..18u32, 0..5u32);
     let route = (0..6u8, any::<u8>(), any::<u16>(), 0..4u32, 0..18u32);
 
     (
@@ -456,13 +605,16 @@ fn vms() -> impl Strategy<Value = (u32, bool, String)> {
             if no_quirk {
                 flags.push(r#""KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK""#);
             }
-            for (id, (mode, logical, synic, sint)) in (0..).zip(vcpus) {
-                let mode = ["x2apic", "xapic_flat", "xapic_cluster"][mode];
+            for (id, (mode, logical, synic, sint, vp_index)) in (0..).zip(vcpus) {
+                let mode = ["x2apic", "xapic_flat", "xapic_cluster", "xapic_reserved"][mode];
                 let separator = if id == 0 { "" } else { "," };
 
                 write!(text, r#"{separator}{{"id": {id}, "mode": "{mode}""#).unwrap();
                 if mode != "x2apic" {
                     write!(text, r#", "logical_id": {logical}"#).unwrap();
+                }
+                if vp_index != 4 {
+                    write!(text, r#", "vp_index": {vp_index}"#).unwrap();
                 }
                 if synic && sint < 16 {
                     write!(text, r#", "sints": {{"{sint}": {logical}}}"#).unwrap();
@@ -475,7 +627,9 @@ fn vms() -> impl Strategy<Value = (u32, bool, String)> {
                 .map(|(gsi, (kind, mda, data, vp, sint))| {
                     let target = match kind {
                         0 => format!(r#""hv_sint": {{"vcpu": {vp}, "sint": {sint}}}"#),
-                        1 => format!(r#""irqchip": {{"irqchip": {vp}, "pin": {sint}}}"#),
+                        1 => format!(
+                            r#""xen_evtchn": {{"port": {sint}, "vcpu": 0, "priority": "0xffffffff"}}"#
+                        ),
                         _ => format!(
                             r#""msi": {{"address_lo": {}, "address_hi": {}, "data": {}}}"#,
                             // Small IDs, which vCPUs have; now and then everybody.
