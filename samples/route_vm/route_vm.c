@@ -356,7 +356,8 @@ static int print_trouble(void)
 		printf("A VM in trouble, that of scenario %d: %s. What is wrong with it:\n",
 		       i + 1, scenario->symptom);
 		if (!helper_print_file("remarks", scenario->remark)) {
-			printf("BAD: the helper makes no remark %s.\n", scenario->remark);
+			printf("BAD: no remark %s, or debugfs has no such file.\n",
+			       scenario->remark);
 			nr_bad++;
 		}
 		printf("More symptoms and such commands: Documentation/troubleshooting.rst\n\n");
