@@ -57,7 +57,7 @@ results()
 }
 
 # What a test may take, and a boot, in seconds; and what else each `run` is told.
-test_limit=300 boot_limit=1500 run_options=()
+test_limit=300 boot_limit=2400 run_options=()
 
 # boot NAME MODE TEST...: runs selftests. Leaves one file per test and one with the counters.
 boot()
