@@ -9,7 +9,7 @@ use core::fmt::{Display, Formatter, Result};
 pub(crate) const REMARK_COLUMNS: &str = "gsi remark loses_interrupts reason";
 
 /// The greatest number of routes of a table (KVM_MAX_IRQ_ROUTES).
-const MAX_ROUTES: usize = 4096;
+pub(crate) const MAX_ROUTES: usize = 4096;
 
 /// The line of the remark on a table with so many routes, if there is one.
 pub(crate) struct TableRemarkLine(pub(crate) usize);

@@ -11,6 +11,7 @@ use crate::{
         sint::{Sint, SintRegister},
         vector::VectorSet,
     },
+    shown,
     vm::{Vm, MAX_VCPUS},
 };
 use serde::{de, Deserialize, Deserializer};
@@ -44,9 +45,9 @@ impl<'de> Deserialize<'de> for Number {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
-                text.strip_prefix("0x")
-                    .filter(|digits| !digits.starts_with('+'))
-                    .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+                text.starts_with("0x")
+                    .then(|| shown::number(text).ok())
+                    .flatten()
                     .map(Number)
                     .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
             }

@@ -13,6 +13,7 @@ mod json;
 mod shown;
 mod vm;
 
+use routing::x86::apic::BroadcastQuirk;
 use std::{
     env,
     ffi::OsString,
@@ -73,7 +74,9 @@ impl Arguments {
 
                     arguments.settings.reserved_pins = Some(vm::reserved_pins(pins)?);
                 }
-                Some("--no-broadcast-quirk") => arguments.settings.broadcast_quirk = false,
+                Some("--no-broadcast-quirk") => {
+                    arguments.settings.quirk = BroadcastQuirk::Off;
+                }
                 Some(option) if option.starts_with('-') => {
                     return Err(format!("no option '{option}'\n{USAGE}"));
                 }

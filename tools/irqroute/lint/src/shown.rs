@@ -8,7 +8,7 @@ use crate::{
         lines::{ROUTE_COLUMNS, VCPU_COLUMNS},
         msi::{Msi, MsiFormat},
         remark::delivery_name,
-        seen::{SeenRoute, SeenVcpu, Target},
+        seen::{SeenRoute, SeenVcpu, Sints, Target},
         sint::{Sint, SintRegister},
         vector::VectorSet,
     },
@@ -21,21 +21,21 @@ use std::str::FromStr;
 pub struct Settings {
     /// How many reserved pins there are, if that is known.
     pub reserved_pins: Option<u32>,
-    /// Whether destination 0xff means all CPUs in x2APIC mode, too.
-    pub broadcast_quirk: bool,
+    /// What destination 0xff means in x2APIC mode.
+    pub quirk: BroadcastQuirk,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             reserved_pins: None,
-            broadcast_quirk: true,
+            quirk: BroadcastQuirk::On,
         }
     }
 }
 
 /// Reads a number, in hexadecimal after `0x`.
-fn number(word: &str) -> Result<u32, String> {
+pub fn number(word: &str) -> Result<u32, String> {
     if word.contains('+') {
         return unknown(word);
     }
@@ -143,7 +143,7 @@ struct Vcpu {
     mode: Option<Option<LogicalModel>>,
     logical_id: Option<u32>,
     vp_index: Option<Option<u32>>,
-    synic: Option<Option<[SintRegister; Sint::ALL.len()]>>,
+    synic: Option<Option<Sints>>,
 }
 
 /// Takes note of a value that comes once.
@@ -305,11 +305,7 @@ pub fn parse(text: &str, settings: &Settings) -> Result<Vm, String> {
     Vm::new(
         X2ApicApi {
             format: MsiFormat::X2Apic,
-            quirk: if settings.broadcast_quirk {
-                BroadcastQuirk::On
-            } else {
-                BroadcastQuirk::Off
-            },
+            quirk: settings.quirk,
         },
         reserved_pins(&routes, settings)?,
         routes.into_iter().map(|(route, _)| route).collect(),

@@ -3,7 +3,7 @@
 //! A VM as it was read, and its listings.
 
 use crate::routing::{
-    lines::{TableRemarkLine, REMARK_COLUMNS},
+    lines::{TableRemarkLine, MAX_ROUTES, REMARK_COLUMNS},
     x86::{
         apic::X2ApicApi,
         lines::{RemarkLines, RouteLine, VcpuLines, ROUTE_COLUMNS, VCPU_COLUMNS},
@@ -14,9 +14,6 @@ use crate::routing::{
     Parity,
 };
 use std::collections::{HashMap, HashSet};
-
-/// The greatest number of routes, and of reserved pins (KVM_MAX_IRQ_ROUTES).
-pub const MAX_ROUTES: usize = 4096;
 
 /// The greatest number of vCPUs, and of VP indexes (KVM_MAX_VCPUS).
 pub const MAX_VCPUS: usize = 1024;
