@@ -84,27 +84,32 @@ boot()
 # boot_beside NAME MODE TEST...: as `boot`, but the next one starts before it has ended: tests
 # run one after the other, and most keep one CPU busy. No more than $at_once are at work.
 # booted: waits for all of them, and prints their results in order.
-at_once=2 beside=()
+at_once=2 begun=()
+boot_and_keep()
+{
+	boot "$@" >"$log/$1.results"
+	touch "$log/$1.done"
+}
 boot_beside()
 {
-	while [ "$(jobs -rp | wc -l)" -ge $at_once ]; do
-		wait -n || true
-	done
 	rm -f "$log/$1."{results,done}
-	{ boot "$@" >"$log/$1.results"; touch "$log/$1.done"; } &
-	beside+=("$1")
+	beside $at_once boot_and_keep "$@"
+	begun+=("$1")
 }
 booted()
 {
 	local name
 
-	wait
-	for name in "${beside[@]}"; do
+	beside 1
+	for name in "${begun[@]}"; do
 		cat "$log/$name.results"
 		[ -f "$log/$name.done" ] || echo "not ok $name.comes-to-its-end $log/$name/run.log"
 	done
-	beside=()
+	begun=()
 }
+trap end_beside EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 
 # program PREFIX FILE COMMAND...: runs a program that prints KTAP, and keeps what it prints.
 program()

@@ -166,7 +166,7 @@ lock()
 	local file=$CACHE/lock/$1
 
 	exec 9>"$file"
-	flock -n 9 && return
+	flock --timeout 5 9 && return
 	say "  wait  another run is at work ($file)"
 	flock 9
 }
@@ -217,6 +217,38 @@ install_packages()
 
 	export DEBIAN_FRONTEND=noninteractive
 	"${get[@]}" || { apt-get update && "${get[@]}"; }
+}
+
+# beside N COMMAND...: in the background, once fewer than N are at work. Each has a process group, as what
+# runs in the background of a script's own hears of no SIGINT; end_beside ends them, on EXIT and signals.
+beside=()
+beside()
+{
+	local n=$1 pid at_work
+	shift
+
+	while :; do
+		at_work=()
+		for pid in "${beside[@]}"; do
+			! kill -0 "$pid" 2>/dev/null || at_work+=("$pid")
+		done
+		beside=("${at_work[@]}")
+		[ ${#beside[@]} -ge "$n" ] || break
+		wait -n "${beside[@]}" || true
+	done
+	[ $# -gt 0 ] || return 0
+	set -m
+	"$@" </dev/null &
+	set +m
+	beside+=($!)
+}
+end_beside()
+{
+	local pid
+
+	for pid in "${beside[@]}"; do
+		kill -- "-$pid" 2>/dev/null || true
+	done
 }
 
 # Stamps remember the hash of what a step was last done with.
