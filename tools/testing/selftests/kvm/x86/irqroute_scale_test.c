@@ -5,6 +5,7 @@
  */
 #include <sys/resource.h>
 
+#include "helper.h"
 #include "irqroute_harness.h"
 #include "synic.h"
 
@@ -25,8 +26,11 @@ static void set_routes(struct kvm_vm *vm, u32 nr)
 
 /*
  * A VM with all vCPUs that KVM allows, of which these run: those on both sides of
- * what 64-bit masks and 8-bit IDs hold, and the last one.
+ * what 64-bit masks and 8-bit IDs hold, and the last one.  What KVM does by itself
+ * with each new vCPU takes as long as there are vCPUs: with 4096 of them, a minute.
  */
+#define MAX_CROWD_OF_C	1024U
+
 static const u32 run_ids[] = { 0, 63, 64, 254, 255, 256, 257, -1 };
 
 #define NR_RUN		ARRAY_SIZE(run_ids)
@@ -70,6 +74,8 @@ static void crowd_add(struct crowd *crowd, struct kvm_vm *vm, bool reversed_vps)
 
 	crowd->vm = vm;
 	crowd->nr = kvm_check_cap(KVM_CAP_MAX_VCPUS);
+	if (!helper_decides())
+		crowd->nr = min(crowd->nr, MAX_CROWD_OF_C);
 	TEST_ASSERT(crowd->nr > 257, "KVM has no more than %u vCPUs", crowd->nr);
 
 	TEST_ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
