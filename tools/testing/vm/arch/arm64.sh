@@ -8,6 +8,8 @@ ARCH_PACKAGES=(qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross deboo
 VMM_PACKAGE=qemu-system-arm	# in the root of the VM
 KERNEL_IMAGE=arch/arm64/boot/Image
 MAKE_ARGS+=(ARCH=arm64)
+# Clang needs no other compiler for it.
+[[ " ${MAKE_ARGS[*]} " == *" LLVM=1 "* ]] || MAKE_ARGS+=("CROSS_COMPILE=${CROSS_COMPILE:-aarch64-linux-gnu-}")
 SELFTESTS_MAKE=(ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- LLVM=)
 SELFTESTS_SOURCE=(arch/arm64/tools)	# what they are built from besides tools/
 
