@@ -229,8 +229,8 @@ beside()
 
 	while :; do
 		at_work=()
-		for pid in "${beside[@]}"; do
-			! kill -0 "$pid" 2>/dev/null || at_work+=("$pid")
+		for pid in $(jobs -rp); do
+			[[ " ${beside[*]} " != *" $pid "* ]] || at_work+=("$pid")
 		done
 		beside=("${at_work[@]}")
 		[ ${#beside[@]} -ge "$n" ] || break
@@ -238,9 +238,10 @@ beside()
 	done
 	[ $# -gt 0 ] || return 0
 	set -m
-	"$@" </dev/null &
-	set +m
+	# A terminal may stop whoever is in the background and writes to it.
+	{ trap '' TTOU; "$@"; } </dev/null &
 	beside+=($!)
+	set +m
 }
 end_beside()
 {
@@ -264,12 +265,12 @@ VNG_ROOT=$CACHE/virtme-ng-$VNG_VERSION-trixie
 
 # What the build of a kernel takes on make's command line. A tool named in the
 # environment (RUSTC=/..., BINDGEN=/...) wins over the one found in PATH.
-# Config fragments, and kernels of one's own, that are for clang have its symbol. GCC takes half the time.
+# Config fragments, and kernels of one's own, that are for clang have its symbol. GCC is faster.
 MAKE_ARGS=()
 if [ -n "${KDIR:-}" ]; then
 	compiled_as=("$KDIR/.config")
 else
-	read -ra compiled_as <<<"${KCONFIG_FRAGMENTS:-}"
+	read -d '' -ra compiled_as <<<"${KCONFIG_FRAGMENTS:-}" || true
 	compiled_as+=("${CONFIGS[@]}")
 fi
 ! grep -qsx CONFIG_CC_IS_CLANG=y "${compiled_as[@]}" || MAKE_ARGS+=(LLVM=1)
@@ -287,5 +288,6 @@ export KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_USER=kvm_irqroute KBUILD_B
 # set them up to take it from elsewhere.
 [ -n "${CARGO_HOME:-}" ] || [ -e "$HOME/.cargo/config.toml" ] || export CARGO_HOME=$CACHE/cargo
 export PIP_CACHE_DIR=${PIP_CACHE_DIR:-$CACHE/pip}
-# A parent make's flags (a job server, variables) are not for the kernel's build.
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+# A parent make's flags (a job server, variables) are not for the kernel's build, nor is a compiler that
+# MAKE_ARGS does not know of.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES LLVM
