@@ -107,9 +107,7 @@ booted()
 	done
 	begun=()
 }
-trap end_beside EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+end_beside_at_exit
 
 # program PREFIX FILE COMMAND...: runs a program that prints KTAP, and keeps what it prints.
 program()

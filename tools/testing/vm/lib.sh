@@ -25,6 +25,9 @@ PATCHES=$TOP/patches/v$KVER
 # What the test kernel is configured with: what any has, and what only this one needs.
 CONFIGS=("$VM/config/base.config" "$VM/config/$ARCH.config")
 [ ! -f "$VM/config/v$KVER.config" ] || CONFIGS+=("$VM/config/v$KVER.config")
+# config_of_any_patch: of a kernel with any number of patches. It has no Rust, which takes longer to prepare
+# than KVM does to build, and none of the options that patches bring.
+config_of_any_patch() { grep -hvE '^CONFIG_(RUST|RUST_OVERFLOW_CHECKS|KVM_IRQROUTE|KVM_AMD_TEST_POSTING)=' "${CONFIGS[@]}"; }
 MODULE=$BUILD/module/kvm_irqroute.ko
 
 say() { printf '%s\n' "$*" >&2; }
@@ -220,7 +223,8 @@ install_packages()
 }
 
 # beside N COMMAND...: in the background, once fewer than N are at work. Each has a process group, as what
-# runs in the background of a script's own hears of no SIGINT; end_beside ends them, on EXIT and signals.
+# runs in the background of a script's own hears of no SIGINT. Who uses it calls end_beside_at_exit first, or
+# end_beside in a trap on EXIT of its own.
 beside=()
 beside()
 {
@@ -250,6 +254,12 @@ end_beside()
 	for pid in "${beside[@]}"; do
 		kill -- "-$pid" 2>/dev/null || true
 	done
+}
+end_beside_at_exit()
+{
+	trap end_beside EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
 }
 
 # Stamps remember the hash of what a step was last done with.

@@ -25,12 +25,15 @@ static void set_routes(struct kvm_vm *vm, u32 nr)
 }
 
 /*
- * A VM with all vCPUs that KVM allows, of which these run: those on both sides of
- * what 64-bit masks and 8-bit IDs hold, and the last one.  What KVM does by itself
- * with each new vCPU takes as long as there are vCPUs: with 4096 of them, a minute.
+ * What KVM does by itself with each new vCPU takes as long as there are vCPUs: with
+ * 4096 of them, a minute.
  */
 #define MAX_CROWD_OF_C	1024U
 
+/*
+ * A VM with all vCPUs that KVM allows, of which these run: those on both sides of
+ * what 64-bit masks and 8-bit IDs hold, and the last one.
+ */
 static const u32 run_ids[] = { 0, 63, 64, 254, 255, 256, 257, -1 };
 
 #define NR_RUN		ARRAY_SIZE(run_ids)
