@@ -65,8 +65,12 @@ kvm_modules()
 # In the VM: whose CPU it is.
 cpu_vendor()
 {
-	case $(grep -m 1 '^flags' /proc/cpuinfo) in
-	*\ svm*) echo amd ;;
-	*\ vmx*) echo intel ;;
-	esac
+	local line
+
+	while read -r line; do
+		case "$line " in
+		flags*\ svm\ *) echo amd; break ;;
+		flags*\ vmx\ *) echo intel; break ;;
+		esac
+	done </proc/cpuinfo
 }
