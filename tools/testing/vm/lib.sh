@@ -145,7 +145,8 @@ verdict()
 	local name=$1
 	shift
 	# The shell does not stop at a failing command in here: each says so itself.
-	if "$@" >"$log/$name.log" 2>&1; then
+	rm -f "$log/$name.log"
+	if "$@" >>"$log/$name.log" 2>&1; then
 		echo "ok $name"
 	else
 		echo "not ok $name $log/$name.log"

@@ -5,6 +5,7 @@
 # emulated: the VM has a root of its own, in which it finds the host's folders.
 
 ARCH_PACKAGES=(qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross debootstrap debian-archive-keyring)
+QEMU=qemu-system-aarch64
 VMM_PACKAGE=qemu-system-arm	# in the root of the VM
 KERNEL_IMAGE=arch/arm64/boot/Image
 MAKE_ARGS+=(ARCH=arm64)

@@ -4,6 +4,7 @@
 # What the test bed knows of x86. Sourced by lib.sh.
 
 ARCH_PACKAGES=(qemu-system-x86)
+QEMU=qemu-system-x86_64
 KERNEL_IMAGE=arch/x86/boot/bzImage
 SELFTESTS_MAKE=(ARCH=x86 LLVM=)
 SELFTESTS_SOURCE=()
