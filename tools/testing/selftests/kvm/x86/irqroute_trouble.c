@@ -141,6 +141,7 @@ int main(int argc, char *argv[])
 	};
 	pid_t pids[ARRAY_SIZE(vms)];
 	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+	struct pollfd ready = { .events = POLLIN };
 	char buf[64];
 	int fds[2];
 	u32 i;
@@ -148,6 +149,7 @@ int main(int argc, char *argv[])
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
 	TEST_ASSERT(!pipe(fds), "pipe() failed");
+	ready.fd = fds[0];
 	ready_fd = fds[1];
 	for (i = 0; i < ARRAY_SIZE(vms); i++) {
 		pids[i] = fork();
@@ -159,8 +161,11 @@ int main(int argc, char *argv[])
 		}
 		printf("%s %d\n", vms[i].name, pids[i]);
 	}
-	for (i = 0; i < ARRAY_SIZE(vms); i++)
+	for (i = 0; i < ARRAY_SIZE(vms); i++) {
+		while (!poll(&ready, 1, 100))
+			TEST_ASSERT(!waitpid(-1, NULL, WNOHANG), "A VM has ended by itself");
 		TEST_ASSERT(read(fds[0], buf, 1) == 1, "A VM does not run");
+	}
 	printf("ready\n");
 	fflush(stdout);
 
