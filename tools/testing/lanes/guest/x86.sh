@@ -12,6 +12,7 @@ KINDS=(plain hyperv)
 BOOTS="plain.rust hyperv.verify"	# by default
 declare -A CPUS=([plain]=2 [hyperv]=2)
 CONSOLE=ttyS0
+limit=300	# seconds that a guest may take
 
 # Counted by trace events of KVM: the name of each counter, the event and its filter.
 KVM_EXIT_IOAPIC_EOI=26
