@@ -21,7 +21,7 @@ take_apart()
 explained() { [ "$1" -eq 0 ] || { [ "$1" -eq 1 ] && grep -q '^ *not ok' "$2"; }; }
 
 # vm OPTION...: as `run`, and once more if it was QEMU that failed, in which case what was printed is
-# taken back. Output goes to the ends of files.
+# taken back. Output goes to files, which are opened anew as what was opened at first does not go back.
 vm()
 {
 	local status=0
@@ -29,8 +29,8 @@ vm()
 	"$VM/run" "$@" || status=$?
 	[ $status -eq 122 ] || return $status
 	truncate --size 0 /dev/stdout /dev/stderr
-	echo "vm: once more, as QEMU has failed (see Documentation/testing.rst)" >&2
-	"$VM/run" "$@"
+	echo "vm: once more, as QEMU has failed (see Documentation/testing.rst)" >>/dev/stderr
+	"$VM/run" "$@" >>/dev/stdout 2>>/dev/stderr
 }
 
 # results MODE TEST...: one line per subtest where the test prints KTAP, else one.

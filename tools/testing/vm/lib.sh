@@ -145,8 +145,7 @@ verdict()
 	local name=$1
 	shift
 	# The shell does not stop at a failing command in here: each says so itself.
-	rm -f "$log/$name.log"
-	if "$@" >>"$log/$name.log" 2>&1; then
+	if "$@" >"$log/$name.log" 2>&1; then
 		echo "ok $name"
 	else
 		echo "not ok $name $log/$name.log"
