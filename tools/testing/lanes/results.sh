@@ -85,15 +85,9 @@ boot()
 # run one after the other, and most keep one CPU busy. No more than $at_once are at work.
 # booted: waits for all of them, and prints their results in order.
 at_once=2 begun=()
-boot_and_keep()
-{
-	boot "$@" >"$log/$1.results"
-	touch "$log/$1.done"
-}
 boot_beside()
 {
-	rm -f "$log/$1."{results,done}
-	beside $at_once boot_and_keep "$@"
+	beside $at_once into "$log/$1.results" boot "$@"
 	begun+=("$1")
 }
 booted()
@@ -102,8 +96,7 @@ booted()
 
 	beside 1
 	for name in "${begun[@]}"; do
-		cat "$log/$name.results"
-		[ -f "$log/$name.done" ] || echo "not ok $name.comes-to-its-end $log/$name/run.log"
+		kept "$log/$name.results" "$name.comes-to-its-end" "$log/$name/run.log"
 	done
 	begun=()
 }

@@ -247,6 +247,16 @@ beside()
 	beside+=($!)
 	set +m
 }
+# into FILE COMMAND...: FILE has what COMMAND printed, and is not there before it has come to its end.
+# kept FILE NAME [LOG]: prints that, or that the test NAME failed as there is nothing.
+into()
+{
+	rm -f "$1"
+	"${@:2}" >"$1.part"
+	mv "$1.part" "$1"
+}
+kept() { cat "$1" 2>/dev/null || echo "not ok $2 ${3:-$1.part}"; }
+
 end_beside()
 {
 	local pid
