@@ -277,7 +277,7 @@ impl Vm {
                 self.logged.store(logged | bit, Relaxed);
                 pr_warn!(
                     "process {} set a route that loses interrupts: {}: {}\n",
-                    kernel::current!().pid(),
+                    kernel::current!().group_leader().pid(),
                     remark.name(),
                     format_args!("{remark}")
                 );
