@@ -272,6 +272,16 @@ end_beside_at_exit()
 	trap 'exit 143' TERM HUP
 }
 
+# with_source COMMAND...: the kernel's source comes while COMMAND installs what builds it. The network and one CPU
+# are the limit of the one, the disk is that of the other. Whoever needs the source still asks for it.
+with_source()
+{
+	end_beside_at_exit
+	[ -n "${KSRC:-}" ] || [ -f "$CACHE/source/$KVER.origin" ] || beside 2 "$VM/source" >/dev/null
+	"$@"
+	beside 1
+}
+
 # Stamps remember the hash of what a step was last done with.
 stamped() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 stamp() { printf '%s\n' "$2" >"$1"; }
