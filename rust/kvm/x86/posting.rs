@@ -31,11 +31,15 @@ use kernel::{
 
 /// What becomes of the interrupts of devices, by the numbers that KVM has for it, with the names of the
 /// reasons why they are not posted.
-pub(crate) const POSTINGS: [(u32, Option<&'static str>); 9] = [
+pub(crate) const POSTINGS: [(u32, Option<&'static str>); 10] = [
     (bindings::kvm_irqroute_posting_KVM_IRQROUTE_POSTED, None),
     (
         bindings::kvm_irqroute_posting_KVM_IRQROUTE_NOT_MSI,
         Some("not_msi"),
+    ),
+    (
+        bindings::kvm_irqroute_posting_KVM_IRQROUTE_DENIED,
+        Some("denied"),
     ),
     (
         bindings::kvm_irqroute_posting_KVM_IRQROUTE_DELIVERY_MODE,

@@ -883,7 +883,7 @@ mod suite {
             view: fake::split_vm(),
             has_chip: true,
             // By their numbers.
-            postings: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+            postings: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
         };
         let snapshot = Snapshot::new(&host, Parity::Off, table)?;
 
@@ -903,17 +903,18 @@ mod suite {
         assert!(is_record(&snapshot, File::Remarks, 2, line));
         assert!(is_record(&snapshot, File::Remarks, 3, c""));
 
-        assert_eq!(snapshot.nr_records(File::Posting), 10);
+        assert_eq!(snapshot.nr_records(File::Posting), 11);
         for (number, line) in [
             (1, c"posted - 1\n"),
             (2, c"remapped not_msi 7\n"),
-            (3, c"remapped delivery_mode 2\n"),
-            (4, c"remapped level 3\n"),
-            (5, c"remapped no_target 4\n"),
-            (6, c"remapped several 5\n"),
-            (7, c"remapped undecided 6\n"),
-            (8, c"remapped failed 8\n"),
-            (9, c"remapped not_postable 9\n"),
+            (3, c"remapped denied 10\n"),
+            (4, c"remapped delivery_mode 2\n"),
+            (5, c"remapped level 3\n"),
+            (6, c"remapped no_target 4\n"),
+            (7, c"remapped several 5\n"),
+            (8, c"remapped undecided 6\n"),
+            (9, c"remapped failed 8\n"),
+            (10, c"remapped not_postable 9\n"),
         ] {
             assert!(is_record(&snapshot, File::Posting, number, line));
         }
