@@ -42,6 +42,13 @@ bool irqroute_view_vm(struct kvm *kvm, struct kvm_irqroute_vm_view *view);
  */
 int irqroute_count_postings(struct kvm *kvm, u32 *nr);
 
+/*
+ * x86: what becomes of the IRQ of an irqfd with this GSI, as enum kvm_irqroute_posting, of
+ * one that has a producer if there are several.  Process context; takes irqfds.lock.  As
+ * irqroute_copy_routes(), and KVM was built from the same headers.
+ */
+u32 irqroute_find_posting(struct kvm *kvm, u32 gsi);
+
 /* x86: VP indexes are lower. */
 u32 irqroute_max_vcpus(void);
 

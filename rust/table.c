@@ -3,7 +3,9 @@
  * What files in debugfs read of struct kvm: the current routing table, and what
  * decides how its routes are read.  Hooks do without: they get all that they need.
  */
+#include <linux/hashtable.h>
 #include <linux/kvm_host.h>
+#include <linux/kvm_irqfd.h>
 #include <linux/sched.h>
 
 #include "helpers.h"
@@ -99,6 +101,21 @@ int irqroute_count_postings(struct kvm *kvm, u32 *nr)
 	for (i = 0; i < KVM_IRQROUTE_NR_POSTINGS; i++)
 		nr[i] = READ_ONCE(kvm->irqroute.nr_irqfds[i]);
 	return 0;
+}
+
+u32 irqroute_find_posting(struct kvm *kvm, u32 gsi)
+{
+	u32 posting = KVM_IRQROUTE_NO_PRODUCER;
+	struct kvm_kernel_irqfd *irqfd;
+
+	/* Who delivers an IRQ reads the route of its irqfd without the lock. */
+	spin_lock_irq(&kvm->irqfds.lock);
+	hash_for_each_possible(kvm->irqfds.by_gsi, irqfd, gsi_link, gsi) {
+		if (irqfd->gsi == gsi && irqfd->irq_bypass_posting != KVM_IRQROUTE_NO_PRODUCER)
+			posting = irqfd->irq_bypass_posting;
+	}
+	spin_unlock_irq(&kvm->irqfds.lock);
+	return posting;
 }
 
 u32 irqroute_max_vcpus(void)

@@ -87,6 +87,9 @@ pub(crate) struct Table {
     /// How many irqfds have their interrupts posted, or why not.
     #[cfg(CONFIG_X86)]
     pub(crate) postings: Postings,
+    /// The same of each route, by KVM's numbers.
+    #[cfg(CONFIG_X86)]
+    pub(crate) route_postings: KVVec<u32>,
 }
 
 impl Table {
@@ -99,6 +102,8 @@ impl Table {
             has_chip: false,
             #[cfg(CONFIG_X86)]
             postings: shown.host.count_postings()?,
+            #[cfg(CONFIG_X86)]
+            route_postings: KVVec::new(),
         };
 
         // The table of before is empty, and the lock of updates may not be one yet.
@@ -135,6 +140,10 @@ impl Table {
         let has_chip = unsafe { bindings::irqroute_view_vm(shown.host.kvm(), &mut table.view) };
 
         table.has_chip = has_chip;
+        #[cfg(CONFIG_X86)]
+        {
+            table.route_postings = shown.host.find_postings(&table.routes)?;
+        }
         Ok(table)
     }
 }

@@ -4,6 +4,7 @@
 
 use super::{
     bindings,
+    files::cond_resched,
     host::Host,
     list::SmallList, //
 };
@@ -14,6 +15,7 @@ use crate::routing::{
             Name,
             VcpuApic, //
         },
+        lines::Way,
         msi::Msi,
         posting::{
             self,
@@ -29,45 +31,47 @@ use kernel::{
     prelude::*, //
 };
 
-/// What becomes of the interrupts of devices, by the numbers that KVM has for it, with the names of the
-/// reasons why they are not posted.
-pub(crate) const POSTINGS: [(u32, Option<&'static str>); 10] = [
-    (bindings::kvm_irqroute_posting_KVM_IRQROUTE_POSTED, None),
+/// The ways of the interrupts of devices, by the numbers that KVM has for them.
+pub(crate) const POSTINGS: [(u32, Way); 10] = [
+    (
+        bindings::kvm_irqroute_posting_KVM_IRQROUTE_POSTED,
+        Way::Posted,
+    ),
     (
         bindings::kvm_irqroute_posting_KVM_IRQROUTE_NOT_MSI,
-        Some("not_msi"),
+        Way::Remapped("not_msi"),
     ),
     (
         bindings::kvm_irqroute_posting_KVM_IRQROUTE_DENIED,
-        Some("denied"),
+        Way::Remapped("denied"),
     ),
     (
         bindings::kvm_irqroute_posting_KVM_IRQROUTE_DELIVERY_MODE,
-        Some("delivery_mode"),
+        Way::Remapped("delivery_mode"),
     ),
     (
         bindings::kvm_irqroute_posting_KVM_IRQROUTE_LEVEL,
-        Some("level"),
+        Way::Remapped("level"),
     ),
     (
         bindings::kvm_irqroute_posting_KVM_IRQROUTE_NO_TARGET,
-        Some("no_target"),
+        Way::Remapped("no_target"),
     ),
     (
         bindings::kvm_irqroute_posting_KVM_IRQROUTE_SEVERAL,
-        Some("several"),
+        Way::Remapped("several"),
     ),
     (
         bindings::kvm_irqroute_posting_KVM_IRQROUTE_UNDECIDED,
-        Some("undecided"),
+        Way::Remapped("undecided"),
     ),
     (
         bindings::kvm_irqroute_posting_KVM_IRQROUTE_FAILED,
-        Some("failed"),
+        Way::Remapped("failed"),
     ),
     (
         bindings::kvm_irqroute_posting_KVM_IRQROUTE_NOT_POSTABLE,
-        Some("not_postable"),
+        Way::Remapped("not_postable"),
     ),
 ];
 
@@ -89,6 +93,36 @@ impl Host {
 
         to_result(result).map(|()| postings)
     }
+
+    /// Finds out which way the interrupts of these routes take, as a number of KVM's for each. Process
+    /// context, until the files of the VM are removed, and not before its first update has begun. KVM must
+    /// have been built from the same headers as the module.
+    pub(crate) fn find_postings(
+        &self,
+        routes: &[bindings::kvm_irq_routing_entry],
+    ) -> Result<KVVec<u32>> {
+        let mut postings = KVVec::with_capacity(routes.len(), GFP_KERNEL_ACCOUNT)?;
+
+        for route in routes {
+            cond_resched();
+            // SAFETY: By the invariants, the VM is valid, and it is set up when updates begin. Its irqfds
+            // are looked at with the lock that KVM adds and removes them with, and nothing refers to them
+            // afterwards.
+            let posting = unsafe { bindings::irqroute_find_posting(self.kvm(), route.gsi) };
+
+            postings.push_within_capacity(posting)?;
+        }
+        Ok(postings)
+    }
+}
+
+/// Returns the way with this number of KVM's, if there is an interrupt of a device.
+pub(crate) fn way(number: u32) -> Option<Way> {
+    let (_, way) = POSTINGS
+        .into_iter()
+        .find(|(posting, _)| *posting == number)?;
+
+    Some(way)
 }
 
 /// What is kept of the local APICs of all vCPUs: made when one of them has changed, and constant then.

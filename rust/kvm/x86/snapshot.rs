@@ -11,6 +11,7 @@ use super::{
     },
     host::Host,
     posting::{
+        way,
         Postings,
         POSTINGS, //
     },
@@ -60,6 +61,7 @@ pub(crate) struct Snapshot {
     routes: KVVec<SeenRoute>,
     vcpus: KVVec<SeenVcpu>,
     postings: Postings,
+    route_postings: KVVec<u32>,
 }
 
 impl Host {
@@ -150,6 +152,7 @@ impl Snapshot {
             routes,
             vcpus,
             postings: table.postings,
+            route_postings: table.route_postings,
         })
     }
 
@@ -193,13 +196,18 @@ impl Snapshot {
             let posting = POSTINGS.get(number);
             let irqfds = posting.and_then(|(number, _)| self.postings.get(*number as usize));
 
-            if let (Some((_, reason)), Some(irqfds)) = (posting, irqfds) {
-                print(format_args!("{}", PostingLine(*reason, *irqfds)));
+            if let (Some((_, way)), Some(irqfds)) = (posting, irqfds) {
+                print(format_args!("{}", PostingLine(*way, *irqfds)));
             }
             return;
         }
         match (file, self.routes.get(number), self.vcpus.get(number)) {
-            (File::Routes, Some(route), _) => print(format_args!("{}", RouteLine(&vm, route))),
+            (File::Routes, Some(route), _) => {
+                let posting = self.route_postings.get(number);
+                let way = posting.and_then(|posting| way(*posting));
+
+                print(format_args!("{}", RouteLine(&vm, route, way)));
+            }
             (File::Remarks, Some(route), _) => print(format_args!("{}", RemarkLines(&vm, route))),
             (File::Remarks, None, _) => {
                 print(format_args!("{}", TableRemarkLine(vm.routes.len())));

@@ -878,20 +878,27 @@ mod suite {
         let mut routes = KVVec::with_capacity(2, GFP_KERNEL)?;
         routes.push_within_capacity(fake::msi_route(5, 0xfee0_3000, LEVEL | 0x41))?;
         routes.push_within_capacity(fake::msi_route(24, 0xfee0_3000, LEVEL | 0x43))?;
+        let mut route_postings = KVVec::with_capacity(2, GFP_KERNEL)?;
+        route_postings
+            .push_within_capacity(bindings::kvm_irqroute_posting_KVM_IRQROUTE_NO_PRODUCER)?;
+        route_postings.push_within_capacity(bindings::kvm_irqroute_posting_KVM_IRQROUTE_DENIED)?;
         let table = Table {
             routes,
             view: fake::split_vm(),
             has_chip: true,
             // By their numbers.
             postings: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+            route_postings,
         };
         let snapshot = Snapshot::new(&host, Parity::Off, table)?;
 
         assert_eq!(snapshot.nr_records(File::Routes), 3);
         assert_eq!(snapshot.nr_records(File::Vcpus), 2);
         assert_eq!(snapshot.nr_records(File::Remarks), 4);
-        let line = c"5 msi yes 0x41 level fixed physical:0x3 3 3 -\n";
+        let line = c"5 msi yes 0x41 level fixed physical:0x3 3 3 - -\n";
         assert!(is_record(&snapshot, File::Routes, 1, line));
+        let line = c"24 msi no 0x43 level fixed physical:0x3 3 3 no:denied level_outside_pins\n";
+        assert!(is_record(&snapshot, File::Routes, 2, line));
         // The SynIC is that of a vCPU that came later.
         let lines = c"3 apic_id 3\n3 mode xapic_flat\n3 logical_id 0x2\n\
             3 eoi_exit 0x41 gsis 5\n3 eoi_exit 0x42 gsis - stale\n\

@@ -17,7 +17,7 @@ use core::fmt::{Display, Formatter, Result};
 
 /// The names of the columns of routes.
 pub(crate) const ROUTE_COLUMNS: &str =
-    "gsi type pin vector trigger delivery destination apic_ids vcpus remarks";
+    "gsi type pin vector trigger delivery destination apic_ids vcpus posted remarks";
 
 /// The names of the columns of vCPUs.
 pub(crate) const VCPU_COLUMNS: &str = "vcpu what value";
@@ -54,8 +54,21 @@ fn write_range(f: &mut Formatter<'_>, (first, last): (u32, u32)) -> Result {
     }
 }
 
-/// The line of a route.
-pub(crate) struct RouteLine<'a>(pub(crate) &'a SeenVm<'a>, pub(crate) &'a SeenRoute);
+/// The way that the interrupt of a device takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// To a vCPU.
+    Posted,
+    /// To the host, for a reason with this name.
+    Remapped(&'static str),
+}
+
+/// The line of a route, to which belongs the interrupt of a device that takes this way, if there is one.
+pub(crate) struct RouteLine<'a>(
+    pub(crate) &'a SeenVm<'a>,
+    pub(crate) &'a SeenRoute,
+    pub(crate) Option<Way>,
+);
 
 fn write_msi(f: &mut Formatter<'_>, vm: &SeenVm<'_>, msi: &Msi, is_pin: bool) -> Result {
     let trigger = match msi.trigger() {
@@ -108,7 +121,7 @@ fn write_target(f: &mut Formatter<'_>, vm: &SeenVm<'_>, route: &SeenRoute) -> Re
 
 impl Display for RouteLine<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let Self(vm, route) = *self;
+        let Self(vm, route, way) = *self;
 
         write!(f, "{} ", route.gsi)?;
         write_target(f, vm, route)?;
@@ -117,7 +130,11 @@ impl Display for RouteLine<'_> {
         f.write_str(" ")?;
         write_ranges(f, vm.reached(&route.target).map(|vcpu| vcpu.id))?;
 
-        f.write_str(" ")?;
+        match way {
+            Some(Way::Posted) => f.write_str(" yes ")?,
+            Some(Way::Remapped(reason)) => write!(f, " no:{reason} ")?,
+            None => f.write_str(" - ")?,
+        }
         write_names(f, remarks(vm, route).iter().flatten().map(Remark::name))
     }
 }
@@ -136,16 +153,16 @@ impl Display for RemarkLines<'_> {
     }
 }
 
-/// The line of the irqfds whose interrupts are posted, or remapped for a reason with this name.
-pub(crate) struct PostingLine(pub(crate) Option<&'static str>, pub(crate) u32);
+/// The line of the irqfds whose interrupts take this way.
+pub(crate) struct PostingLine(pub(crate) Way, pub(crate) u32);
 
 impl Display for PostingLine {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let Self(reason, irqfds) = *self;
+        let Self(way, irqfds) = *self;
 
-        match reason {
-            None => writeln!(f, "posted - {irqfds}"),
-            Some(reason) => writeln!(f, "remapped {reason} {irqfds}"),
+        match way {
+            Way::Posted => writeln!(f, "posted - {irqfds}"),
+            Way::Remapped(reason) => writeln!(f, "remapped {reason} {irqfds}"),
         }
     }
 }

@@ -91,9 +91,9 @@ fn msi(vector: &str, trigger: &str, delivery: &str, destination: &str) -> Result
 
 /// Reads the line of a route, and whether it is a pin.
 fn route(words: &[&str]) -> Result<(SeenRoute, bool), String> {
-    // Of whom it reaches, and what is odd, the same comes out.
-    let &[gsi, kind, pin, vector, trigger, delivery, destination, _, _, _] = words else {
-        return Err("a route has 10 columns".into());
+    // Of whom it reaches, and what is odd, the same comes out; posted or not makes no difference to that.
+    let &[gsi, kind, pin, vector, trigger, delivery, destination, _, _, _, _] = words else {
+        return Err("a route has 11 columns".into());
     };
     let target = match kind {
         "msi" => Target::Msi(msi(vector, trigger, delivery, destination)?),

@@ -169,7 +169,7 @@ impl Vm {
                 ROUTE_COLUMNS,
                 self.routes
                     .iter()
-                    .map(|route| RouteLine(&vm, route).to_string())
+                    .map(|route| RouteLine(&vm, route, None).to_string())
                     .collect(),
             ),
             Listing::Vcpus => (

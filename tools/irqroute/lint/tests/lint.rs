@@ -66,7 +66,7 @@ fn agrees_with_the_module() {
     let page = include_str!("../../../../Documentation/observing.rst");
     let routes = block(
         page,
-        "gsi type pin vector trigger delivery destination apic_ids vcpus remarks",
+        "gsi type pin vector trigger delivery destination apic_ids vcpus posted remarks",
     );
     let vcpus = block(page, "vcpu what value");
     let remarks = block(page, COLUMNS.trim());
@@ -425,8 +425,8 @@ fn what_makes_no_difference() {
 /// Files that were cut short, or are not of one VM.
 #[test]
 fn files_are_whole() {
-    let routes = "gsi type pin vector trigger delivery destination apic_ids vcpus remarks\n\
-                  4 msi yes 0x34 level fixed physical:0x1 1 1 -\n";
+    let routes = "gsi type pin vector trigger delivery destination apic_ids vcpus posted remarks\n\
+                  4 msi yes 0x34 level fixed physical:0x1 1 1 - -\n";
     let vcpus =
         "vcpu what value\n1 apic_id 1\n1 mode x2apic\n1 logical_id 0x2\n1 eoi_exit 0x34 gsis 4\n\
                  1 requested -\n1 in_service -\n1 vp_index 0\n1 synic on\n";
@@ -461,13 +461,13 @@ fn files_are_whole() {
             &[],
             files.replace(
                 "\nvcpu",
-                "\n3 msi no 0x34 level fixed physical:0x1 - - -\nvcpu",
+                "\n3 msi no 0x34 level fixed physical:0x1 - - - -\nvcpu",
             ),
             "GSI 3 is no pin, of 5 reserved ones",
         ),
         (
             &[],
-            files.replace("\nvcpu", "\n9 xen yes - - - port:1 - - -\nvcpu"),
+            files.replace("\nvcpu", "\n9 xen yes - - - port:1 - - - -\nvcpu"),
             "line 3: 'yes' is unknown",
         ),
         (
@@ -491,7 +491,7 @@ fn what_makes_no_sense() {
         ("", "neither JSON, nor"),
         ("vcpu what value\n", "the routes are missing"),
         (
-            "gsi type pin vector trigger delivery destination apic_ids vcpus remarks\n",
+            "gsi type pin vector trigger delivery destination apic_ids vcpus posted remarks\n",
             "the vCPUs are missing",
         ),
         ("what\n", "line 1: neither JSON, nor"),
@@ -538,8 +538,8 @@ fn what_makes_no_sense() {
             "line 2: SINT 2",
         ),
         (
-            "gsi type pin vector trigger delivery destination apic_ids vcpus remarks\n1 msi yes\n",
-            "line 2: a route has 10 columns",
+            "gsi type pin vector trigger delivery destination apic_ids vcpus posted remarks\n1 msi yes\n",
+            "line 2: a route has 11 columns",
         ),
     ] {
         expect_error(&[], input, complaint);
@@ -560,9 +560,9 @@ fn what_makes_no_sense() {
 /// Files do not show what was set by KVM_CAP_X2APIC_API and KVM_CAP_SPLIT_IRQCHIP.
 #[test]
 fn options_say_what_files_do_not() {
-    let files = "gsi type pin vector trigger delivery destination apic_ids vcpus remarks\n\
-                 4 msi yes 0x34 level fixed physical:0xff - - -\n\
-                 30 msi no 0x35 level fixed physical:0x1 - - -\n\
+    let files = "gsi type pin vector trigger delivery destination apic_ids vcpus posted remarks\n\
+                 4 msi yes 0x34 level fixed physical:0xff - - - -\n\
+                 30 msi no 0x35 level fixed physical:0x1 - - - -\n\
                  vcpu what value\n1 apic_id 1\n1 mode x2apic\n1 logical_id 0x2\n\
                  1 vp_index 0\n1 synic off\n";
     let outside = |pins| {

@@ -6,7 +6,9 @@ use super::routing::{
     lines::TableRemarkLine,
     x86::{
         apic::{ApicId, BroadcastQuirk, LogicalModel, X2ApicApi},
-        lines::{PostingLine, RemarkLines, RouteLine, VcpuLines, POSTING_COLUMNS, ROUTE_COLUMNS},
+        lines::{
+            PostingLine, RemarkLines, RouteLine, VcpuLines, Way, POSTING_COLUMNS, ROUTE_COLUMNS,
+        },
         msi::{Msi, MsiFormat},
         route::ReservedPins,
         seen::{Pending, SeenRoute, SeenVcpu, SeenVm, Target},
@@ -97,9 +99,9 @@ fn with_vm(routes: &[SeenRoute], check: impl FnOnce(&SeenVm<'_>)) {
 #[test]
 fn postings() {
     for (line, expected) in [
-        (PostingLine(None, 0), "posted - 0\n"),
-        (PostingLine(None, u32::MAX), "posted - 4294967295\n"),
-        (PostingLine(Some("level"), 3), "remapped level 3\n"),
+        (PostingLine(Way::Posted, 0), "posted - 0\n"),
+        (PostingLine(Way::Posted, u32::MAX), "posted - 4294967295\n"),
+        (PostingLine(Way::Remapped("level"), 3), "remapped level 3\n"),
     ] {
         let line = line.to_string();
 
@@ -113,62 +115,62 @@ fn routes() {
     for (route, line) in [
         (
             msi(5, 0xfee0_1000, 0x8031),
-            "5 msi yes 0x31 level fixed physical:0x1 1 1 -",
+            "5 msi yes 0x31 level fixed physical:0x1 1 1 - -",
         ),
         (
             msi(5, 0xfeef_f000, 0x0031),
-            "5 msi yes 0x31 edge fixed physical:0xff 0-3,12 0-3,9 -",
+            "5 msi yes 0x31 edge fixed physical:0xff 0-3,12 0-3,9 - -",
         ),
         (
             msi(24, 0xfee8_5004, 0x0131),
-            "24 msi no 0x31 edge lowest logical:0x85 0,2,12 0,2,9 -",
+            "24 msi no 0x31 edge lowest logical:0x85 0,2,12 0,2,9 - -",
         ),
         (
             msi(24, 0xfee0_9000, 0x8003),
-            "24 msi no 0x03 level fixed physical:0x9 - - \
+            "24 msi no 0x03 level fixed physical:0x9 - - - \
              vector_below_16,level_outside_pins,reaches_nobody",
         ),
         (
             msi(3, 0xfee0_0000, 0x0400),
-            "3 msi yes 0x00 edge nmi physical:0x0 0 0 no_vector",
+            "3 msi yes 0x00 edge nmi physical:0x0 0 0 - no_vector",
         ),
         (
             sint(40, 1, 2),
-            "40 sint no 0x60 edge fixed vp:1,sint:2 12 9 -",
+            "40 sint no 0x60 edge fixed vp:1,sint:2 12 9 - -",
         ),
         (
             sint(40, 1, 3),
-            "40 sint no - edge fixed vp:1,sint:3 - - sint_masked",
+            "40 sint no - edge fixed vp:1,sint:3 - - - sint_masked",
         ),
         (
             sint(40, 7, 99),
-            "40 sint no - edge fixed vp:7,sint:99 - - no_such_sint",
+            "40 sint no - edge fixed vp:7,sint:99 - - - no_such_sint",
         ),
         (
             SeenRoute {
                 gsi: 7,
                 target: Target::Irqchip { chip: 2, pin: 8 },
             },
-            "7 irqchip no - - - ioapic:8 - - -",
+            "7 irqchip no - - - ioapic:8 - - - -",
         ),
         (
             SeenRoute {
                 gsi: 7,
                 target: Target::Xen { port: 3 },
             },
-            "7 xen no - - - port:3 - - -",
+            "7 xen no - - - port:3 - - - -",
         ),
         (
             SeenRoute {
                 gsi: 4095,
                 target: Target::Other(3),
             },
-            "4095 type_3 no - - - - - - -",
+            "4095 type_3 no - - - - - - - -",
         ),
     ] {
         with_vm(&[route], |vm| {
             assert_eq!(
-                RouteLine(vm, &vm.routes[0]).to_string(),
+                RouteLine(vm, &vm.routes[0], None).to_string(),
                 format!("{line}\n")
             );
         });
@@ -177,6 +179,22 @@ fn routes() {
             ROUTE_COLUMNS.split(' ').count(),
             "{line}"
         );
+    }
+}
+
+#[test]
+fn ways_of_routes() {
+    for (way, word) in [
+        (None, "-"),
+        (Some(Way::Posted), "yes"),
+        (Some(Way::Remapped("denied")), "no:denied"),
+    ] {
+        with_vm(&[msi(24, 0xfee0_9000, 0x0031)], |vm| {
+            assert_eq!(
+                RouteLine(vm, &vm.routes[0], way).to_string(),
+                format!("24 msi no 0x31 edge fixed physical:0x9 - - {word} reaches_nobody\n")
+            );
+        });
     }
 }
 

@@ -14,7 +14,7 @@
 #define DIR_SIZE	256
 
 #define ROUTE_COLUMNS	\
-	"gsi type pin vector trigger delivery destination apic_ids vcpus remarks\n"
+	"gsi type pin vector trigger delivery destination apic_ids vcpus posted remarks\n"
 #define REMARK_COLUMNS	"gsi remark loses_interrupts reason\n"
 
 FIXTURE(files)
@@ -124,24 +124,24 @@ TEST_F(files, routes)
 		   msi_route(4095, EDGE_MSI(5, 0x35)),
 		   msi_route(7, LEVEL_MSI(0, 0x36)));
 	EXPECT_FILE("routes", ROUTE_COLUMNS
-		    "5 msi yes 0x31 level fixed physical:0x1 1 1 -\n"
-		    "6 msi yes 0x32 edge fixed physical:0xff 0-1,7 0-1,5 -\n"
-		    "24 msi no 0x33 edge lowest logical:0x83 0-1,7 0-1,5 -\n"
-		    "25 msi no 0x34 edge fixed physical:0x7 7 5 -\n"
-		    "4095 msi no 0x35 edge fixed physical:0x5 - - reaches_nobody\n"
-		    "7 msi yes 0x36 level fixed physical:0x0 0 0 -\n");
+		    "5 msi yes 0x31 level fixed physical:0x1 1 1 - -\n"
+		    "6 msi yes 0x32 edge fixed physical:0xff 0-1,7 0-1,5 - -\n"
+		    "24 msi no 0x33 edge lowest logical:0x83 0-1,7 0-1,5 - -\n"
+		    "25 msi no 0x34 edge fixed physical:0x7 7 5 - -\n"
+		    "4095 msi no 0x35 edge fixed physical:0x5 - - - reaches_nobody\n"
+		    "7 msi yes 0x36 level fixed physical:0x0 0 0 - -\n");
 
 	/* A table that only adds routes need not wait for anybody, and shows at once. */
 	SET_ROUTES(self->vm, msi_route(5, LEVEL_MSI(1, 0x31)));
 	SET_ROUTES(self->vm, msi_route(5, LEVEL_MSI(1, 0x31)), msi_route(30, EDGE_MSI(0, 0x41)));
 	EXPECT_FILE("routes", ROUTE_COLUMNS
-		    "5 msi yes 0x31 level fixed physical:0x1 1 1 -\n"
-		    "30 msi no 0x41 edge fixed physical:0x0 0 0 -\n");
+		    "5 msi yes 0x31 level fixed physical:0x1 1 1 - -\n"
+		    "30 msi no 0x41 edge fixed physical:0x0 0 0 - -\n");
 
 	/* One that is refused does not. */
 	TEST_ASSERT_EQ(__set_routes(self->vm, (struct kvm_irq_routing_entry[]){ { .gsi = 4096 } },
 				    1, 0), EINVAL);
-	EXPECT_LINE("routes", "30 msi no 0x41 edge fixed physical:0x0 0 0 -");
+	EXPECT_LINE("routes", "30 msi no 0x41 edge fixed physical:0x0 0 0 - -");
 
 	SET_ROUTES(self->vm);
 	EXPECT_FILE("routes", ROUTE_COLUMNS);
@@ -156,9 +156,9 @@ TEST_F(files, format_of_destinations)
 		       &self->vm, self->dir))
 		SKIP(return, NO_FILES);
 	SET_ROUTES(self->vm, msi_route(5, LEVEL_MSI(0x100, 0x31)));
-	EXPECT_LINE("routes", "5 msi yes 0x31 level fixed physical:0x0 0 0 -");
+	EXPECT_LINE("routes", "5 msi yes 0x31 level fixed physical:0x0 0 0 - -");
 	vm_enable_cap(self->vm, KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS);
-	EXPECT_LINE("routes", "5 msi yes 0x31 level fixed physical:0x100 - - reaches_nobody");
+	EXPECT_LINE("routes", "5 msi yes 0x31 level fixed physical:0x100 - - - reaches_nobody");
 }
 
 /* The default routes of KVM's own interrupt controllers, to a pin of one or of two. */
@@ -169,10 +169,10 @@ TEST_F(files, irqchip_routes)
 
 	if (!has_files(vm_create(1), &self->vm, self->dir))
 		SKIP(return, NO_FILES);
-	EXPECT_LINE("routes", "0 irqchip no - - - ioapic:0 - - -");
-	EXPECT_LINE("routes", "0 irqchip no - - - pic_master:0 - - -");
-	EXPECT_LINE("routes", "15 irqchip no - - - pic_slave:7 - - -");
-	EXPECT_LINE("routes", "23 irqchip no - - - ioapic:23 - - -");
+	EXPECT_LINE("routes", "0 irqchip no - - - ioapic:0 - - - -");
+	EXPECT_LINE("routes", "0 irqchip no - - - pic_master:0 - - - -");
+	EXPECT_LINE("routes", "15 irqchip no - - - pic_slave:7 - - - -");
+	EXPECT_LINE("routes", "23 irqchip no - - - ioapic:23 - - - -");
 	EXPECT_FILE("remarks", REMARK_COLUMNS);
 	text = read_vm_file(self->dir, "routes");
 	for (at = text; (at = strchr(at, '\n')); at++)
@@ -291,16 +291,16 @@ TEST_F(files, sints)
 	EXPECT_LINE("vcpus", "1 vp_index 0");
 	EXPECT_LINE("vcpus", "1 sint 2 masked gsis 43");
 	EXPECT_FILE("routes", ROUTE_COLUMNS
-		    "40 sint no 0x60 edge fixed vp:3,sint:2 0 0 -\n"
-		    "41 sint no - edge fixed vp:3,sint:3 - - sint_masked\n"
-		    "42 sint no 0x60 edge fixed vp:3,sint:2 0 0 -\n"
-		    "43 sint no - edge fixed vp:0,sint:2 - - sint_masked\n");
+		    "40 sint no 0x60 edge fixed vp:3,sint:2 0 0 - -\n"
+		    "41 sint no - edge fixed vp:3,sint:3 - - - sint_masked\n"
+		    "42 sint no 0x60 edge fixed vp:3,sint:2 0 0 - -\n"
+		    "43 sint no - edge fixed vp:0,sint:2 - - - sint_masked\n");
 
 	/* The file says what the guest has made of it since. */
 	set_sint(&cpus[0], 3, 0x62);
-	EXPECT_LINE("routes", "41 sint no 0x62 edge fixed vp:3,sint:3 0 0 -");
+	EXPECT_LINE("routes", "41 sint no 0x62 edge fixed vp:3,sint:3 0 0 - -");
 	set_sint(&cpus[0], 3, HV_SINT_MASKED | 0x62);
-	EXPECT_LINE("routes", "41 sint no - edge fixed vp:3,sint:3 - - sint_masked");
+	EXPECT_LINE("routes", "41 sint no - edge fixed vp:3,sint:3 - - - sint_masked");
 }
 
 /* For whoever wants to see what files look like. */
@@ -394,7 +394,7 @@ static u8 expect_big_file(const char *text, u8 a, u8 b)
 			TEST_ASSERT(sscanf(text, "%u msi no 0x%x", &other, &vector) == 2 &&
 				    (vector == a || vector == b), "the first line is %.80s", text);
 		snprintf(line, sizeof(line),
-			 "%u msi %s 0x%02x edge fixed physical:0x9 - - reaches_nobody\n", gsi,
+			 "%u msi %s 0x%02x edge fixed physical:0x9 - - - reaches_nobody\n", gsi,
 			 gsi < NR_PINS ? "yes" : "no", vector);
 		TEST_ASSERT(!strncmp(text, line, strlen(line)), "line %u is '%.80s', not '%s'",
 			    i, text, line);
