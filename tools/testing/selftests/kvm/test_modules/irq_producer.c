@@ -29,18 +29,21 @@ struct irq_source {
 	raw_spinlock_t state_lock;
 	struct irq_producer_state state;
 	u32 nr_to_fail;
+	u32 nr_unposts_to_fail;
 };
 
 static int irq_source_set_vcpu_affinity(struct irq_data *data, void *vcpu_info)
 {
 	struct irq_source *source = irq_data_get_irq_chip_data(data);
 	struct amd_iommu_pi_data *pi_data = vcpu_info;
+	u32 *to_fail;
 
 	guard(raw_spinlock_irqsave)(&source->state_lock);
 
 	source->state.nr_calls++;
-	if (pi_data && source->nr_to_fail) {
-		source->nr_to_fail--;
+	to_fail = pi_data ? &source->nr_to_fail : &source->nr_unposts_to_fail;
+	if (*to_fail) {
+		(*to_fail)--;
 		return -EIO;
 	}
 
@@ -149,6 +152,12 @@ static long irq_source_ioctl(struct file *file, unsigned int cmd, unsigned long 
 			return -EFAULT;
 		scoped_guard(raw_spinlock_irqsave, &source->state_lock)
 			source->nr_to_fail = nr;
+		return 0;
+	case IRQ_PRODUCER_FAIL_NEXT_UNPOST:
+		if (copy_from_user(&nr, user, sizeof(nr)))
+			return -EFAULT;
+		scoped_guard(raw_spinlock_irqsave, &source->state_lock)
+			source->nr_unposts_to_fail = nr;
 		return 0;
 	default:
 		return -ENOTTY;

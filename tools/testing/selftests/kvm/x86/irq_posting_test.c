@@ -12,6 +12,7 @@
 
 #include "fault.h"
 #include "helper.h"
+#include "irq_producer_device.h"
 #include "irq_producer_load.h"
 #include "irqroute.h"
 #include "irqroute_harness.h"
@@ -26,62 +27,8 @@
 #define GSI		5
 #define GSI_OTHER	40
 
-/* The vCPUs that take an IRQ, as a mask, and the one that it is posted to. */
+/* The vCPUs that take an IRQ, as a mask. */
 #define CPU(i)		BIT(i)
-#define REMAPPED	(-1)
-
-struct device {
-	int fd;
-	int eventfd;
-};
-
-static struct device device_open(void)
-{
-	struct device dev = {
-		.fd = open("/dev/" IRQ_PRODUCER_DEVICE, O_RDWR),
-		.eventfd = kvm_new_eventfd(),
-	};
-
-	TEST_ASSERT(dev.fd >= 0, "Cannot open the device");
-	return dev;
-}
-
-/* Returns 0 or the errno. */
-static int device_bind(struct device *dev)
-{
-	return ioctl(dev->fd, IRQ_PRODUCER_BIND, &dev->eventfd) ? errno : 0;
-}
-
-static void device_unbind(struct device *dev)
-{
-	int none = -1;
-
-	TEST_ASSERT_EQ(ioctl(dev->fd, IRQ_PRODUCER_BIND, &none), 0);
-}
-
-static void device_close(struct device *dev)
-{
-	close(dev->fd);
-	close(dev->eventfd);
-}
-
-static void device_raise(struct device *dev)
-{
-	TEST_ASSERT_EQ(ioctl(dev->fd, IRQ_PRODUCER_RAISE), 0);
-}
-
-static void device_fail_next(struct device *dev, u32 nr)
-{
-	TEST_ASSERT_EQ(ioctl(dev->fd, IRQ_PRODUCER_FAIL_NEXT, &nr), 0);
-}
-
-static struct irq_producer_state device_state(struct device *dev)
-{
-	struct irq_producer_state state;
-
-	TEST_ASSERT_EQ(ioctl(dev->fd, IRQ_PRODUCER_GET, &state), 0);
-	return state;
-}
 
 FIXTURE(posting) {
 	struct kvm_vm *vm;
@@ -122,26 +69,6 @@ FIXTURE_TEARDOWN(posting)
 	device_close(&self->dev);
 	kvm_vm_free(self->vm);
 }
-
-static void expect_posted(struct device *dev, int to, u8 vector, const char *file, int line)
-{
-	struct irq_producer_state state = device_state(dev);
-
-	if (to == REMAPPED)
-		test_assert(!state.posted, "remapped", file, line,
-			    "Posted to vCPU %u with vector %#x, but is to go to the host",
-			    state.vcpu_idx, state.vector);
-	else
-		test_assert(state.posted && state.vcpu_idx == to && state.vector == vector,
-			    "posted", file, line,
-			    "Posted %u, vCPU %u, vector %#x; wanted vCPU %d, vector %#x",
-			    state.posted, state.vcpu_idx, state.vector, to, vector);
-}
-
-#define EXPECT_POSTED(_dev, _to, _vector)	\
-	expect_posted(_dev, _to, _vector, __FILE__, __LINE__)
-#define EXPECT_REMAPPED(_dev)			\
-	expect_posted(_dev, REMAPPED, 0, __FILE__, __LINE__)
 
 /* The IRQ is posted to the vCPU that takes it if KVM delivers it, or remapped. */
 static void check_taken(struct kvm_vm *vm, struct irq_cpu *cpus, struct device *dev,

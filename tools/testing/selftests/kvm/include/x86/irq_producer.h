@@ -26,5 +26,10 @@ struct irq_producer_state {
 #define IRQ_PRODUCER_GET	_IOR('P', 2, struct irq_producer_state)
 /* Fails the next so many attempts to post the IRQ. */
 #define IRQ_PRODUCER_FAIL_NEXT	_IOW('P', 3, __u32)
+/*
+ * Fails the next so many attempts to have the IRQ go to the host.  KVM warns of one that
+ * fails while the IRQ is posted, unless userspace has asked for it.
+ */
+#define IRQ_PRODUCER_FAIL_NEXT_UNPOST	_IOW('P', 4, __u32)
 
 #endif /* SELFTEST_KVM_IRQ_PRODUCER_H */

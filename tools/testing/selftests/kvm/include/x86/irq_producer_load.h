@@ -16,18 +16,16 @@
 
 #include "irq_producer.h"
 
-/* Loads the device, which is built next to the tests. */
-static inline bool load_device(const char *program)
+/* Loads a module that is built next to the tests. */
+static inline bool load_test_module(const char *program, const char *name)
 {
 	char path[PATH_MAX], *slash;
 	int fd, r;
 
-	if (!access("/dev/" IRQ_PRODUCER_DEVICE, F_OK))
-		return true;
 	if (!realpath(program, path))
 		return false;
 	slash = strrchr(path, '/');
-	snprintf(slash, path + sizeof(path) - slash, "/../test_modules/irq_producer.ko");
+	snprintf(slash, path + sizeof(path) - slash, "/../test_modules/%s.ko", name);
 	fd = open(path, O_RDONLY);
 	if (fd < 0)
 		return false;
@@ -36,12 +34,24 @@ static inline bool load_device(const char *program)
 	return !r;
 }
 
+/* Loads the device. */
+static inline bool load_device(const char *program)
+{
+	return !access("/dev/" IRQ_PRODUCER_DEVICE, F_OK) ||
+	       load_test_module(program, "irq_producer");
+}
+
 /* KVM posts without an IOMMU if its configuration is one for tests. */
-static inline bool enable_posting(void)
+static inline bool set_posting(bool on)
 {
 	FILE *file = fopen("/sys/module/kvm_amd/parameters/test_posting", "w");
 
-	return file && fputs("Y", file) >= 0 && !fclose(file);
+	return file && fputs(on ? "Y" : "N", file) >= 0 && !fclose(file);
+}
+
+static inline bool enable_posting(void)
+{
+	return set_posting(true);
 }
 
 #endif /* SELFTEST_KVM_IRQ_PRODUCER_LOAD_H */
