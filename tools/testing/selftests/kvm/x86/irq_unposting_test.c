@@ -28,7 +28,6 @@
 
 #define GSI		40
 #define GSI_OTHER	41
-#define MAX_ROUTES	4096
 
 #define POST_IRQ	KVM_DEV_VFIO_DEVICE_POST_IRQ
 #define UNPOST_IRQ	KVM_DEV_VFIO_DEVICE_UNPOST_IRQ
@@ -181,9 +180,11 @@ static int success(void)
 	return host_posts ? 0 : EOPNOTSUPP;
 }
 
+/* No attributes of KVM_DEV_VFIO_DEVICE. */
+static const u64 others[] = { 0, 1, 2, 5, 0xffffffff, 1ull << 32 | POST_IRQ, ~0ull };
+
 TEST_F(attributes, there_are)
 {
-	static const u64 others[] = { 0, 1, 2, 5, 0xffffffff, 1ull << 32 | POST_IRQ, ~0ull };
 	static const u32 groups[] = { 0, 3, 0xffffffff };
 	u32 i;
 
@@ -201,7 +202,6 @@ TEST_F(attributes, there_are)
 /* Whatever is not there is refused before anything is read. */
 TEST_F(attributes, there_are_not)
 {
-	static const u64 others[] = { 0, 1, 2, 5, 0xffffffff, 1ull << 32 | POST_IRQ, ~0ull };
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(others); i++) {
