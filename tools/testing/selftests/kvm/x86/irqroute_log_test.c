@@ -7,6 +7,7 @@
  * Where C and Rust do not agree, in mode "verify", it may add more: every
  * difference counts, and some are logged.  A module that is built to disagree shows that.
  */
+#include <pthread.h>
 #include <sys/klog.h>
 
 #include "irqroute_harness.h"
@@ -175,6 +176,30 @@ TEST_F(log, routes_that_lose_interrupts)
 		TEST_ASSERT_EQ(lines, is_bound ? 2 * n : 0);
 		kvm_vm_free(vm);
 	}
+}
+
+static void *lose_interrupts(void *vm)
+{
+	SET_ROUTES(vm, sint_route(GSI_SINT, 0, HV_NR_SINTS));
+	return NULL;
+}
+
+/* The process is named, whichever of its threads it was. */
+TEST_F(log, process_that_loses_interrupts)
+{
+	struct kvm_vm *vm = vm_create_split(1, NR_PINS);
+	char dir[256], line[64];
+	pthread_t thread;
+	u32 before;
+
+	snprintf(line, sizeof(line), "process %d set a route that loses interrupts", getpid());
+	before = nr_lines_with(line);
+	/* As above. */
+	sleep(LOG_INTERVAL + 1);
+	TEST_ASSERT_EQ(pthread_create(&thread, NULL, lose_interrupts, vm), 0);
+	TEST_ASSERT_EQ(pthread_join(thread, NULL), 0);
+	TEST_ASSERT_EQ(nr_lines_with(line) - before, find_vm_dir(dir, sizeof(dir)) ? 1 : 0);
+	kvm_vm_free(vm);
 }
 
 /* EOMs and EOIs that end nothing, and changes of SINTs, each of which makes the vCPU scan. */
