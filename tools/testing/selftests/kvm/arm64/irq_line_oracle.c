@@ -967,13 +967,9 @@ static void send_command(u32 *cwriter, struct its_command c)
 
 static void make_its(void)
 {
-	u64 address = GITS_BASE(0);
 	u32 device, event, cwriter = 0;
 
-	its_fd = kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_ITS);
-	kvm_device_attr_set(its_fd, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE, &address);
-	kvm_device_attr_set(its_fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
-
+	its_fd = its_create(vm, 0);
 	step(0, guest_enable_lpis, 0, 0);
 	step(0, guest_its_tables, 0, 0);
 	step(0, guest_write32, GITS_BASE(0) + GITS_CTLR, GITS_CTLR_ENABLE);

@@ -45,7 +45,9 @@ static inline void event_trace_start(const char *instance, const char *event)
 	char path[256];
 
 	snprintf(path, sizeof(path), TRACEFS "/instances/%s", instance);
-	TEST_ASSERT(!mkdir(path, 0700) || errno == EEXIST, "Cannot make %s", path);
+	/* What a test that was killed has left may have events and filters of its own. */
+	rmdir(path);
+	TEST_ASSERT(!mkdir(path, 0700), "Cannot make %s", path);
 	snprintf(path, sizeof(path), "events/%s/enable", event);
 	event_trace_write(instance, path, "1");
 }

@@ -5,90 +5,12 @@
  */
 #include <sys/ioctl.h>
 
-#include "event_trace.h"
 #include "irq_producer_load.h"
 #include "irqroute_harness.h"
 #include "synic.h"
-#include "vm_files.h"
+#include "traced_vm.h"
 
 #define NR_PINS		24
-#define SYSTEM		"kvm_irqroute"
-#define PREFIX		"irqroute_"
-#define DIR_SIZE	256
-
-/* Who decides for a VM. */
-enum handler {
-	KVM,		/* C alone, so there are no events */
-	VERIFIED,	/* C, and the module looks at the results */
-	MODULE,
-	PARITY,		/* the module, with the defects of C; updates are C's */
-};
-
-struct traced_vm {
-	struct kvm_vm *vm;
-	enum handler handler;
-	unsigned long number;
-};
-
-/* Looks at the VM that was made last. */
-static void traced_vm_init(struct traced_vm *traced, struct kvm_vm *vm)
-{
-	char dir[DIR_SIZE], *mode, *parity;
-
-	*traced = (struct traced_vm) { .vm = vm };
-	if (!find_vm_dir(dir, sizeof(dir)))
-		return;
-	traced->number = strtoul(strrchr(dir, '-') + 1, NULL, 10);
-	mode = read_vm_file(dir, "mode");
-	parity = read_vm_file(dir, "parity");
-	TEST_ASSERT(mode && parity, "Cannot read how the VM is handled");
-	traced->handler = !strcmp(mode, "verify\n") ? VERIFIED :
-			  strcmp(parity, "0\n") ? PARITY : MODULE;
-	free(mode);
-	free(parity);
-}
-
-/*
- * Expects events, each with the number of the VM left out and in a line of its own:
- * @decided if the module decides, @seen if it only sees, NULL for the same.  Nobody
- * else uses the module meanwhile.
- */
-static void expect_events(const struct traced_vm *traced, const char *decided, const char *seen,
-			  const char *file, unsigned int line)
-{
-	const char *expected = traced->handler == VERIFIED && seen ? seen : decided;
-	char *events = event_trace_take(SYSTEM, PREFIX), *got, *each, *rest = events;
-	char vm[64];
-	size_t size;
-	FILE *to = open_memstream(&got, &size);
-
-	snprintf(vm, sizeof(vm), " vm=%lu", traced->number);
-	TEST_ASSERT(to, "Insufficient memory for events");
-	while ((each = strsep(&rest, "\n")) && *each) {
-		char *number = strstr(each, vm);
-
-		test_assert(number && number[strlen(vm)] == ' ', "vm", file, line,
-			    "not of%s: %s", vm, each);
-		*number = '\0';
-		fprintf(to, "%s%s\n", each + strlen(PREFIX), number + strlen(vm));
-	}
-	TEST_ASSERT(!fclose(to), "Insufficient memory for events");
-	if (traced->handler == KVM)
-		expected = "";
-	test_assert(!strcmp(got, expected), "events", file, line,
-		    "events are\n%s---- and were to be\n%s", got, expected);
-	free(got);
-	free(events);
-}
-
-#define EXPECT_EVENTS(_traced, _decided, _seen)	\
-	expect_events(_traced, _decided, _seen, __FILE__, __LINE__)
-#define EXPECT_SAME_EVENTS(_traced, _events)	EXPECT_EVENTS(_traced, _events, NULL)
-
-static void drop_events(void)
-{
-	free(event_trace_take(SYSTEM, PREFIX));
-}
 
 FIXTURE(trace) {
 	struct traced_vm traced;
@@ -99,7 +21,7 @@ FIXTURE_SETUP(trace)
 {
 	struct kvm_vm *vm;
 
-	event_trace_start(SYSTEM, SYSTEM);
+	event_trace_start(EVENTS, EVENTS);
 	vm = vm_create_split(8, NR_PINS);
 	traced_vm_init(&self->traced, vm);
 	irq_cpu_add(&self->cpus[0], vm, 0, guest_x2apic);
@@ -109,7 +31,7 @@ FIXTURE_SETUP(trace)
 	EXPECT_IDLE(&self->cpus[1]);
 	if (self->traced.handler == PARITY) {
 		kvm_vm_free(vm);
-		event_trace_stop(SYSTEM);
+		event_trace_stop(EVENTS);
 		SKIP(return, "with parity, updates are KVM's");
 	}
 	drop_events();
@@ -121,7 +43,7 @@ FIXTURE_TEARDOWN(trace)
 		return;
 	kvm_vm_free(self->traced.vm);
 	drop_events();
-	event_trace_stop(SYSTEM);
+	event_trace_stop(EVENTS);
 }
 
 TEST_F(trace, updates)
@@ -221,7 +143,7 @@ TEST_F(trace, scan_of_many_vectors)
 	TEST_ASSERT_EQ(__set_routes(vm, routes, ARRAY_SIZE(routes) - 1, 0), 0);
 	drop_events();
 	EXPECT_IDLE(&cpu);
-	events = event_trace_take(SYSTEM, PREFIX "scan");
+	events = event_trace_take(EVENTS, EVENT_PREFIX "scan");
 	TEST_ASSERT(self->traced.handler == KVM ? !*events : !!strstr(events, "0x7e,0x7f "),
 		    "not all vectors: %s", events);
 	free(events);
@@ -229,7 +151,7 @@ TEST_F(trace, scan_of_many_vectors)
 	TEST_ASSERT_EQ(__set_routes(vm, routes, ARRAY_SIZE(routes), 0), 0);
 	drop_events();
 	EXPECT_IDLE(&cpu);
-	events = event_trace_take(SYSTEM, PREFIX "scan");
+	events = event_trace_take(EVENTS, EVENT_PREFIX "scan");
 	TEST_ASSERT(self->traced.handler == KVM ? !*events : !!strstr(events, expected),
 		    "%s not in %s", expected, events);
 	free(events);
@@ -316,9 +238,9 @@ TEST_F(trace, some_events_of_some_vms)
 
 	traced_vm_init(&other, vm_create_split(1, NR_PINS));
 	drop_events();
-	event_trace_write(SYSTEM, "events/" SYSTEM "/irqroute_update_end/enable", "0");
+	event_trace_write(EVENTS, "events/" EVENTS "/irqroute_update_end/enable", "0");
 	snprintf(filter, sizeof(filter), "vm != %lu && routes == 2", other.number);
-	event_trace_write(SYSTEM, "events/" SYSTEM "/irqroute_update/filter", filter);
+	event_trace_write(EVENTS, "events/" EVENTS "/irqroute_update/filter", filter);
 
 	SET_ROUTES(other.vm, msi_route(5, LEVEL_MSI(0, 0x31)));
 	SET_ROUTES(other.vm, msi_route(5, LEVEL_MSI(0, 0x31)), msi_route(6, LEVEL_MSI(0, 0x32)));
@@ -329,8 +251,8 @@ TEST_F(trace, some_events_of_some_vms)
 		      "update: kind=adds routes=2 asked=1 waits=0\n",
 		      "update: kind=changes routes=2 asked=-1 waits=1\n");
 
-	event_trace_write(SYSTEM, "events/" SYSTEM "/irqroute_update/filter", "0");
-	event_trace_write(SYSTEM, "events/" SYSTEM "/enable", "0");
+	event_trace_write(EVENTS, "events/" EVENTS "/irqroute_update/filter", "0");
+	event_trace_write(EVENTS, "events/" EVENTS "/enable", "0");
 	SET_ROUTES(self->traced.vm, msi_route(5, LEVEL_MSI(0, 0x33)));
 	EXPECT_IDLE(&self->cpus[0]);
 	EXPECT_SAME_EVENTS(&self->traced, "");
@@ -350,8 +272,8 @@ TEST_F(trace, posting)
 	eventfd = kvm_new_eventfd();
 	kvm_assign_irqfd(vm, NR_PINS, eventfd);
 	TEST_ASSERT_EQ(ioctl(device, IRQ_PRODUCER_BIND, &eventfd), 0);
-	event_trace_write(SYSTEM, "events/" SYSTEM "/enable", "0");
-	event_trace_write(SYSTEM, "events/" SYSTEM "/irqroute_post/enable", "1");
+	event_trace_write(EVENTS, "events/" EVENTS "/enable", "0");
+	event_trace_write(EVENTS, "events/" EVENTS "/irqroute_post/enable", "1");
 
 	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(0, 0x31)));
 	EXPECT_EVENTS(&self->traced, "post: vector=0x31 vcpu=0 outcome=posted\n", "");
@@ -374,7 +296,7 @@ int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
-	TEST_REQUIRE(event_trace_is_available(SYSTEM));
+	TEST_REQUIRE(event_trace_is_available(EVENTS));
 
 	return test_harness_run(argc, argv);
 }

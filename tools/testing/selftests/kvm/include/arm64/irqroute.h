@@ -372,6 +372,16 @@ static inline void gic_write_lines(int gic_fd, u32 first, u32 levels)
 }
 
 /* ITSes: the host writes commands into memory, and the guest tells the ITS of them. */
+static inline int its_create(struct kvm_vm *vm, u32 its)
+{
+	int fd = kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_ITS);
+	u64 address = GITS_BASE(its);
+
+	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE, &address);
+	kvm_device_attr_set(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+	return fd;
+}
+
 struct its_command {
 	u64 raw[4];
 };
