@@ -23,6 +23,9 @@ declare -A QEMU_MACHINE=(
 # a write of CPU 0 is lost at times, and with it a guest, or the VM (testing.rst).
 SPARE_CPUS=1
 
+# Of a device: virtme-ng has one for each of its ports, and we have three on ours.
+SERIAL_PORTS=3
+
 # What of the kernel's own runs into the code that the helper takes over. Tests
 # that bound wall time are left out: under TCG they fail with any kernel.
 KERNEL_TESTS=(
