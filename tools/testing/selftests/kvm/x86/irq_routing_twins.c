@@ -4,7 +4,8 @@
  * kvm_irqroute handles with parity=1, get the same random operations.  After each
  * of them everything that userspace and the guest can see must be the same: what
  * the operation returned, why vCPUs exited, which IRQs the guest took, which GSIs
- * were acknowledged, and the state of every local APIC.
+ * were acknowledged, the state of every local APIC, and where IRQs of devices are
+ * posted.
  *
  * A sequence of operations follows from its seed.  One on which the twins differ
  * is cut off behind the difference, and then operations are left out one by one
@@ -18,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "irq_producer_device.h"
+#include "irq_producer_load.h"
 #include "irqroute.h"
 #include "synic.h"
 #include "twin_tables.h"
@@ -45,6 +48,7 @@ enum event {
 	LINE_IGNORED,
 	MSI_DELIVERED,
 	MSI_IGNORED,
+	IRQ_POSTED,
 	NR_EVENTS,
 };
 
@@ -61,9 +65,13 @@ static const char * const event_names[NR_EVENTS] = {
 	[LINE_IGNORED] = "lines ignored",
 	[MSI_DELIVERED] = "MSIs delivered",
 	[MSI_IGNORED] = "MSIs ignored",
+	[IRQ_POSTED] = "IRQs of devices posted",
 };
 
 static u64 events[NR_EVENTS];
+
+/* Whether this host has IRQs that KVM posts, by a test module. */
+static bool host_posts;
 
 /* The guest: what it does must be harmless in whatever state its APIC is. */
 struct twin_guest {
@@ -120,6 +128,7 @@ static void guest_nmi_handler(struct ex_regs *regs)
 /* Whether an irqfd has an event that KVM has not seen counts, see flush_irqfd(). */
 struct twin_irqfd {
 	int eventfd, resamplefd;
+	struct device device;	/* sends its IRQ by the eventfd, as long as it is bound */
 	bool assigned, unseen;
 	u32 gsi, flags;
 };
@@ -153,11 +162,14 @@ static void twin_open(struct twin *twin)
 	vm_template_open(&twin->template);
 	memset(twin->cpus, 0, sizeof(twin->cpus));
 	memset(twin->dead, 0, sizeof(twin->dead));
-	for (i = 0; i < NR_IRQFDS; i++)
-		twin->irqfds[i] = (struct twin_irqfd){
-			.eventfd = kvm_new_eventfd(),
-			.resamplefd = eventfd(0, EFD_NONBLOCK),
-		};
+	for (i = 0; i < NR_IRQFDS; i++) {
+		struct twin_irqfd *irqfd = &twin->irqfds[i];
+
+		*irqfd = (struct twin_irqfd){ .resamplefd = eventfd(0, EFD_NONBLOCK) };
+		if (host_posts)
+			irqfd->device = device_open();
+		irqfd->eventfd = host_posts ? irqfd->device.eventfd : kvm_new_eventfd();
+	}
 }
 
 static void irqfd_ioctl_flags(struct twin *twin, struct outcome *o, struct twin_irqfd *irqfd,
@@ -192,6 +204,8 @@ static void twin_close(struct twin *twin)
 	for (i = 0; i < NR_IRQFDS; i++) {
 		if (twin->irqfds[i].assigned)
 			irqfd_ioctl_flags(twin, &o, &twin->irqfds[i], KVM_IRQFD_FLAG_DEASSIGN);
+		if (host_posts)
+			close(twin->irqfds[i].device.fd);
 		close(twin->irqfds[i].eventfd);
 		close(twin->irqfds[i].resamplefd);
 	}
@@ -276,6 +290,7 @@ enum op_kind {
 	IRQFD_ASSIGN,
 	IRQFD_SIGNAL,
 	IRQFD_DEASSIGN,
+	PRODUCER,
 	ENABLE_SYNIC,
 	HOST_MSR,
 	SET_LAPIC,
@@ -413,6 +428,7 @@ static void create_vcpu_make(struct rng *rng, struct op *op)
 static void create_vcpu_do(struct twin *twin, const struct op *op, struct outcome *o)
 {
 	struct irq_cpu *cpu = &twin->cpus[op->a];
+	struct kvm_lapic_state state;
 
 	if (cpu->vcpu) {
 		o->skipped = true;
@@ -420,6 +436,9 @@ static void create_vcpu_do(struct twin *twin, const struct op *op, struct outcom
 	}
 
 	vm_template_add_cpu(&twin->template, cpu, op->a, op->b);
+	/* As VMMs do.  KVM's map of local APICs does not have this one before. */
+	if (!__vcpu_ioctl(cpu->vcpu, KVM_GET_LAPIC, &state))
+		vcpu_ioctl(cpu->vcpu, KVM_SET_LAPIC, &state);
 	state_errno(o, "errno", 0);
 	step(twin, o, op->a, guest_nothing, 0, 0);
 }
@@ -725,6 +744,25 @@ static void irqfd_deassign_do(struct twin *twin, const struct op *op, struct out
 	irqfd->assigned = false;
 }
 
+/* A device that is bound to the eventfd of an irqfd, which may come later, or go. */
+static void producer_make(struct rng *rng, struct op *op)
+{
+	op->a = rng_below(rng, NR_IRQFDS);
+	op->b = rng_percent(rng, 70);
+}
+
+static void producer_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	struct device *device = &twin->irqfds[op->a].device;
+
+	if (!host_posts)
+		return;
+	if (op->b)
+		state_fact(o, "errno of binding", device_bind(device));
+	else
+		device_unbind(device);
+}
+
 /* The SynIC and local APICs as seen from the host. */
 static void enable_synic_make(struct rng *rng, struct op *op)
 {
@@ -992,6 +1030,10 @@ static const struct op_type types[NR_OPS] = {
 		"KVM_IRQFD, de-assign", 4, irqfd_deassign_make, irqfd_deassign_do,
 		.args = { "irqfd", "other GSI", "other file" }, .errnos = { 0, EINVAL, EBADF },
 	},
+	[PRODUCER] = {
+		"device of an irqfd", 5, producer_make, producer_do,
+		.args = { "irqfd", "bound" }, .errnos = { 0 },
+	},
 	[ENABLE_SYNIC] = {
 		"KVM_CAP_HYPERV_SYNIC", 4, enable_synic_make, enable_synic_do,
 		.args = { "vCPU", "capability", "arg" }, .errnos = { 0, EINVAL },
@@ -1044,7 +1086,7 @@ static const struct {
 	{ APIC_WRITE, 50 }, { APIC_WRITE, 50 },
 	{ ENABLE_SYNIC, 75 }, { ENABLE_SYNIC, 75 }, { HOST_MSR, 70 }, { HOST_MSR, 70 },
 	{ HOST_MSR, 70 }, { HOST_MSR, 70 }, { IRQFD_ASSIGN, 70 }, { IRQFD_ASSIGN, 70 },
-	{ SET_ROUTING, 90 },
+	{ PRODUCER, 70 }, { SET_ROUTING, 90 },
 };
 
 static void make_op(u64 seed, u32 index, struct op *op)
@@ -1066,9 +1108,19 @@ static void make_op(u64 seed, u32 index, struct op *op)
 /* What can be seen of a twin at any time. */
 static void observe(struct twin *twin, struct outcome *o)
 {
+	struct irq_producer_state irq;
 	eventfd_t acks;
 	u32 i;
 
+	for (i = 0; i < NR_IRQFDS && host_posts; i++) {
+		irq = device_state(&twin->irqfds[i].device);
+		state_fact(o, "posted", irq.posted);
+		if (!irq.posted)
+			continue;
+		state_fact(o, "posted to vCPU", irq.vcpu_idx);
+		state_fact(o, "posted vector", irq.vector);
+		events[IRQ_POSTED]++;
+	}
 	for (i = 0; i < NR_IRQFDS; i++) {
 		acks = 0;
 		if (eventfd_read(twin->irqfds[i].resamplefd, &acks))
@@ -1146,6 +1198,11 @@ int main(int argc, char *argv[])
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
 
+	host_posts = load_device("/proc/self/exe") && enable_posting();
+	if (!host_posts) {
+		ksft_print_msg("no IRQ can be posted here\n");
+		events[IRQ_POSTED]++;
+	}
 	for (i = 0; i < 2; i++)
 		twin_make(twins.twin[i]);
 	return run_twins(argc, argv, FIXED_SEQUENCES, counters, ARRAY_SIZE(counters));
