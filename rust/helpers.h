@@ -30,6 +30,9 @@ bool irqroute_may_log(void);
  */
 int irqroute_copy_routes(struct kvm *kvm, struct kvm_irq_routing_entry *routes, u32 room);
 
+/* The same, for a hook that is called with update_lock held. */
+int irqroute_copy_routes_locked(struct kvm *kvm, struct kvm_irq_routing_entry *routes, u32 room);
+
 /*
  * What decides how the routes of a VM are read, as of now, and on x86 whether its
  * irqchip is split, on arm64 whether it has an ITS.  Any context; as above.

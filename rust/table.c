@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What files in debugfs read of struct kvm: the current routing table, and what
- * decides how its routes are read.  Hooks do without: they get all that they need.
+ * What files in debugfs and trace events read of struct kvm: the current routing table,
+ * and what decides how its routes are read.  Hooks decide without: they get all that
+ * they need.
  */
 #include <linux/hashtable.h>
 #include <linux/kvm_host.h>
@@ -47,15 +48,34 @@ static void copy_route(struct kvm_irq_routing_entry *to,
 	}
 }
 
+/* Whether KVM has the layout of the headers that this was built with. */
+static bool is_known(struct kvm *kvm)
+{
+	return kvm->irqroute.hooks == &kvm_irqroute_hooks;
+}
+
+int irqroute_copy_routes_locked(struct kvm *kvm, struct kvm_irq_routing_entry *routes, u32 room)
+{
+	struct kvm_irq_routing_table *table;
+	u32 i;
+
+	if (!is_known(kvm))
+		return -ENODEV;
+
+	table = rcu_dereference_protected(kvm->irq_routing,
+					  lockdep_is_held(&kvm->irqroute.update_lock));
+	if (table->nr <= room)
+		for (i = 0; i < table->nr; i++)
+			copy_route(&routes[i], &table->entries[i]);
+	return table->nr;
+}
+
 int irqroute_copy_routes(struct kvm *kvm, struct kvm_irq_routing_entry *routes, u32 room)
 {
 	struct mutex *lock = &kvm->irqroute.update_lock;
-	struct kvm_irq_routing_table *table;
 	int r;
-	u32 i;
 
-	/* Or KVM has another layout than the headers that this was built with. */
-	if (kvm->irqroute.hooks != &kvm_irqroute_hooks)
+	if (!is_known(kvm))
 		return -ENODEV;
 
 	/*
@@ -67,11 +87,7 @@ int irqroute_copy_routes(struct kvm *kvm, struct kvm_irq_routing_entry *routes, 
 	if (r)
 		return r;
 
-	table = rcu_dereference_protected(kvm->irq_routing, lockdep_is_held(lock));
-	r = table->nr;
-	if (table->nr <= room)
-		for (i = 0; i < table->nr; i++)
-			copy_route(&routes[i], &table->entries[i]);
+	r = irqroute_copy_routes_locked(kvm, routes, room);
 	mutex_unlock(lock);
 	return r;
 }

@@ -18,12 +18,13 @@
 
 /* A routing table is about to be published, or has the routes of the current one. */
 TRACE_EVENT(irqroute_update,
-	TP_PROTO(u64 vm, const char *kind, u32 routes, int asked, bool waits),
-	TP_ARGS(vm, kind, routes, asked, waits),
+	TP_PROTO(u64 vm, const char *kind, u32 routes, int gsis, int asked, bool waits),
+	TP_ARGS(vm, kind, routes, gsis, asked, waits),
 	TP_STRUCT__entry(
 		__field(u64, vm)
 		__string(kind, kind)
 		__field(u32, routes)
+		__field(int, gsis)
 		__field(int, asked)
 		__field(bool, waits)
 	),
@@ -31,11 +32,13 @@ TRACE_EVENT(irqroute_update,
 		__entry->vm = vm;
 		__assign_str(kind);
 		__entry->routes = routes;
+		__entry->gsis = gsis;
 		__entry->asked = asked;
 		__entry->waits = waits;
 	),
-	TP_printk("vm=%llu kind=%s routes=%u asked=%d waits=%d",
-		  __entry->vm, __get_str(kind), __entry->routes, __entry->asked, __entry->waits)
+	TP_printk("vm=%llu kind=%s routes=%u gsis=%d asked=%d waits=%d",
+		  __entry->vm, __get_str(kind), __entry->routes, __entry->gsis, __entry->asked,
+		  __entry->waits)
 );
 
 /* Nobody uses a table before the current one any more. */

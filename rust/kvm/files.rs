@@ -111,29 +111,8 @@ impl Table {
             return Ok(table);
         }
 
-        loop {
-            let room = table.routes.len();
-            // SAFETY: By the invariants of `Host`, the VM is valid, and it is not released before its
-            // files are removed. An update has begun, so that KVM has set up the lock. `routes` is
-            // valid for writes of `room` entries, which nothing else refers to.
-            let nr = unsafe {
-                bindings::irqroute_copy_routes(
-                    shown.host.kvm(),
-                    table.routes.as_mut_ptr(),
-                    room as u32,
-                )
-            };
-            let nr = usize::try_from(nr).map_err(|_| Error::from_errno(nr))?;
-
-            if nr <= room {
-                table.routes.truncate(nr);
-                break;
-            }
-            table.routes = KVVec::with_capacity(nr, GFP_KERNEL_ACCOUNT)?;
-            for _ in 0..nr {
-                table.routes.push_within_capacity(Default::default())?;
-            }
-        }
+        // SAFETY: An update has begun, and the VM is not released before its files are removed.
+        table.routes = unsafe { shown.host.copy_routes() }?;
         // SAFETY: By the invariants of `Host`, the VM is valid, and KVM has set it up, as userspace has
         // it. The integers that are read may change at any time. `view` is a field that nothing else
         // refers to.

@@ -10,6 +10,7 @@ pub(crate) mod files;
 pub(crate) mod host;
 pub(crate) mod list;
 pub(crate) mod params;
+mod routes;
 pub(crate) mod srcu;
 pub(crate) mod stats;
 mod trace;

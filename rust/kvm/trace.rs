@@ -100,13 +100,27 @@ fn asked_as_int(asked: Option<u32>) -> i32 {
     asked.map_or(-1, |asked| asked as i32)
 }
 
-/// Tells of a table of `routes` routes, for which so many vCPUs were asked to scan, and readers of older
-/// tables are waited for or not. Process context.
+/// Tells of a table of `routes` routes, which are others for the GSIs that `count_gsis` counts. So many
+/// vCPUs were asked to scan for it, and readers of older tables are waited for or not. Process context.
 #[inline(always)]
-pub(super) fn update(vm: u64, kind: Kind, routes: usize, asked: Option<u32>, waits: bool) {
+pub(super) fn update(
+    vm: u64,
+    kind: Kind,
+    routes: usize,
+    count_gsis: impl FnOnce() -> Result<usize>,
+    asked: Option<u32>,
+    waits: bool,
+) {
     #[cold]
     #[inline(never)]
-    fn tell(vm: u64, kind: Kind, routes: usize, asked: Option<u32>, waits: bool) {
+    fn tell(
+        vm: u64,
+        kind: Kind,
+        routes: usize,
+        gsis: Result<usize>,
+        asked: Option<u32>,
+        waits: bool,
+    ) {
         let kind = match kind {
             Kind::Same => c"same",
             Kind::Adds => c"adds",
@@ -117,13 +131,14 @@ pub(super) fn update(vm: u64, kind: Kind, routes: usize, asked: Option<u32>, wai
             vm,
             kind.as_char_ptr(),
             routes as u32,
+            gsis.map_or(-1, |gsis| gsis as i32),
             asked_as_int(asked),
             waits
         ));
     }
 
     if is_wanted!(irqroute_update) {
-        tell(vm, kind, routes, asked, waits);
+        tell(vm, kind, routes, count_gsis(), asked, waits);
     }
 }
 

@@ -186,7 +186,14 @@ impl Vm {
         if skipped {
             self.note_origin(origin, nr);
             self.stats.count(Event::UpdateSkipped);
-            trace::update(self.number(), trace::Kind::Same, nr, Some(0), false);
+            trace::update(
+                self.number(),
+                trace::Kind::Same,
+                nr,
+                || Ok(0),
+                Some(0),
+                false,
+            );
         }
         skipped
     }
@@ -214,6 +221,8 @@ impl Vm {
             self.number(),
             succession.into(),
             routes.len(),
+            // SAFETY: KVM holds the lock of updates since before this.
+            || unsafe { self.host.count_changed_gsis(routes) },
             Some(0),
             is_awaited,
         );

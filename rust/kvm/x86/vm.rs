@@ -208,7 +208,14 @@ impl Vm {
 
         if skipped {
             self.stats.count(Event::UpdateSkipped);
-            trace::update(self.number(), trace::Kind::Same, nr, Some(0), false);
+            trace::update(
+                self.number(),
+                trace::Kind::Same,
+                nr,
+                || Ok(0),
+                Some(0),
+                false,
+            );
         }
         skipped
     }
@@ -254,6 +261,8 @@ impl Vm {
             self.number(),
             succession.into(),
             routes.len(),
+            // SAFETY: KVM holds the lock of updates since before this.
+            || unsafe { self.host.count_changed_gsis(routes) },
             asked,
             is_awaited,
         );

@@ -55,29 +55,30 @@ TEST_F(trace, updates)
 		msi = msi_route(40, ITS_MSI(0, 3, 8));
 	struct kvm_vm *vm = self->traced.vm;
 
+	/* By default, each pin has a GSI. */
 	SET_ROUTES(vm, pin);
 	EXPECT_SAME_EVENTS(&self->traced,
-			   "update: kind=changes routes=1 asked=0 waits=1\n"
+			   "update: kind=changes routes=1 gsis=32 asked=0 waits=1\n"
 			   "update_end: asked=0\n");
 	/* KVM itself compares no tables. */
 	SET_ROUTES(vm, pin, msi);
 	EXPECT_EVENTS(&self->traced,
-		      "update: kind=adds routes=2 asked=0 waits=0\n",
-		      "update: kind=changes routes=2 asked=0 waits=1\n"
+		      "update: kind=adds routes=2 gsis=1 asked=0 waits=0\n",
+		      "update: kind=changes routes=2 gsis=1 asked=0 waits=1\n"
 		      "update_end: asked=0\n");
 	SET_ROUTES(vm, pin, msi);
 	EXPECT_EVENTS(&self->traced,
-		      "update: kind=same routes=2 asked=0 waits=0\n",
-		      "update: kind=changes routes=2 asked=0 waits=1\n"
+		      "update: kind=same routes=2 gsis=0 asked=0 waits=0\n",
+		      "update: kind=changes routes=2 gsis=0 asked=0 waits=1\n"
 		      "update_end: asked=0\n");
 	/* Who ends an interrupt by the old table would not tell the GSI of another pin. */
 	SET_ROUTES(vm, pin, msi, pin_route(4, PIN));
 	EXPECT_SAME_EVENTS(&self->traced,
-			   "update: kind=changes routes=3 asked=0 waits=1\n"
+			   "update: kind=changes routes=3 gsis=1 asked=0 waits=1\n"
 			   "update_end: asked=0\n");
 	SET_ROUTES(vm);
 	EXPECT_SAME_EVENTS(&self->traced,
-			   "update: kind=changes routes=0 asked=0 waits=1\n"
+			   "update: kind=changes routes=0 gsis=3 asked=0 waits=1\n"
 			   "update_end: asked=0\n");
 
 	/* One that is refused is none. */

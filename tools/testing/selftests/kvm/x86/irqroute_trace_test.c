@@ -56,32 +56,40 @@ TEST_F(trace, updates)
 	/* KVM itself compares no tables, waits in each update, and asks all vCPUs afterwards. */
 	SET_ROUTES(vm, level);
 	EXPECT_EVENTS(&self->traced,
-		      "update: kind=adds routes=1 asked=1 waits=0\n",
-		      "update: kind=changes routes=1 asked=-1 waits=1\n"
+		      "update: kind=adds routes=1 gsis=1 asked=1 waits=0\n",
+		      "update: kind=changes routes=1 gsis=1 asked=-1 waits=1\n"
 		      "update_end: asked=-1\n");
 	SET_ROUTES(vm, level, edge);
 	EXPECT_EVENTS(&self->traced,
-		      "update: kind=adds routes=2 asked=0 waits=0\n",
-		      "update: kind=changes routes=2 asked=-1 waits=1\n"
+		      "update: kind=adds routes=2 gsis=1 asked=0 waits=0\n",
+		      "update: kind=changes routes=2 gsis=1 asked=-1 waits=1\n"
 		      "update_end: asked=-1\n");
 	SET_ROUTES(vm, level, edge);
 	EXPECT_EVENTS(&self->traced,
-		      "update: kind=same routes=2 asked=0 waits=0\n",
-		      "update: kind=changes routes=2 asked=-1 waits=1\n"
+		      "update: kind=same routes=2 gsis=0 asked=0 waits=0\n",
+		      "update: kind=changes routes=2 gsis=0 asked=-1 waits=1\n"
+		      "update_end: asked=-1\n");
+
+	/* In another order, they lead where they did. */
+	SET_ROUTES(vm, edge, level);
+	EXPECT_EVENTS(&self->traced,
+		      "update: kind=changes routes=2 gsis=0 asked=0 waits=1\n"
+		      "update_end: asked=0\n",
+		      "update: kind=changes routes=2 gsis=0 asked=-1 waits=1\n"
 		      "update_end: asked=-1\n");
 
 	/* To both vCPUs: one has it already.  Then to none. */
 	SET_ROUTES(vm, msi_route(5, LEVEL_MSI(XAPIC_BROADCAST, 0x31)), edge);
 	EXPECT_EVENTS(&self->traced,
-		      "update: kind=changes routes=2 asked=2 waits=1\n"
+		      "update: kind=changes routes=2 gsis=1 asked=2 waits=1\n"
 		      "update_end: asked=1\n",
-		      "update: kind=changes routes=2 asked=-1 waits=1\n"
+		      "update: kind=changes routes=2 gsis=1 asked=-1 waits=1\n"
 		      "update_end: asked=-1\n");
 	SET_ROUTES(vm);
 	EXPECT_EVENTS(&self->traced,
-		      "update: kind=changes routes=0 asked=0 waits=1\n"
+		      "update: kind=changes routes=0 gsis=2 asked=0 waits=1\n"
 		      "update_end: asked=2\n",
-		      "update: kind=changes routes=0 asked=-1 waits=1\n"
+		      "update: kind=changes routes=0 gsis=2 asked=-1 waits=1\n"
 		      "update_end: asked=-1\n");
 
 	/* One that is refused is none. */
@@ -213,20 +221,20 @@ TEST_F(trace, remarks)
 
 	SET_ROUTES(vm, msi_route(1, LEVEL_MSI(0, 0x0f)), sint_route(40, 0, HV_NR_SINTS));
 	EXPECT_EVENTS(&self->traced,
-		      REMARKS "update: kind=adds routes=2 asked=1 waits=0\n",
-		      REMARKS "update: kind=changes routes=2 asked=-1 waits=1\n"
+		      REMARKS "update: kind=adds routes=2 gsis=2 asked=1 waits=0\n",
+		      REMARKS "update: kind=changes routes=2 gsis=2 asked=-1 waits=1\n"
 		      "update_end: asked=-1\n");
 	SET_ROUTES(vm, msi_route(2, LEVEL_MSI(0, 0x0f)), sint_route(40, 0, HV_NR_SINTS));
 	EXPECT_EVENTS(&self->traced,
-		      REMARKS "update: kind=changes routes=2 asked=0 waits=1\n"
+		      REMARKS "update: kind=changes routes=2 gsis=2 asked=0 waits=1\n"
 		      "update_end: asked=0\n",
-		      REMARKS "update: kind=changes routes=2 asked=-1 waits=1\n"
+		      REMARKS "update: kind=changes routes=2 gsis=2 asked=-1 waits=1\n"
 		      "update_end: asked=-1\n");
 	SET_ROUTES(vm);
 	EXPECT_EVENTS(&self->traced,
-		      "update: kind=changes routes=0 asked=0 waits=1\n"
+		      "update: kind=changes routes=0 gsis=2 asked=0 waits=1\n"
 		      "update_end: asked=1\n",
-		      "update: kind=changes routes=0 asked=-1 waits=1\n"
+		      "update: kind=changes routes=0 gsis=2 asked=-1 waits=1\n"
 		      "update_end: asked=-1\n");
 }
 
@@ -248,8 +256,8 @@ TEST_F(trace, some_events_of_some_vms)
 	SET_ROUTES(self->traced.vm, msi_route(5, LEVEL_MSI(0, 0x31)),
 		   msi_route(6, LEVEL_MSI(0, 0x32)));
 	EXPECT_EVENTS(&self->traced,
-		      "update: kind=adds routes=2 asked=1 waits=0\n",
-		      "update: kind=changes routes=2 asked=-1 waits=1\n");
+		      "update: kind=adds routes=2 gsis=1 asked=1 waits=0\n",
+		      "update: kind=changes routes=2 gsis=1 asked=-1 waits=1\n");
 
 	event_trace_write(EVENTS, "events/" EVENTS "/irqroute_update/filter", "0");
 	event_trace_write(EVENTS, "events/" EVENTS "/enable", "0");
