@@ -88,6 +88,7 @@ impl<T: Copy + Default, const N: usize> List<T> for SmallList<T, N> {
         self.all.push_within_capacity(item).map_err(|_| NoMemory)
     }
 
+    #[cfg(not(CONFIG_ARM64))]
     fn push_all(&mut self, items: &[T]) -> Result<(), NoMemory> {
         let len = self.len().wrapping_add(items.len());
 

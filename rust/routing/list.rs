@@ -14,6 +14,7 @@ pub(crate) trait List<T>: Default + DerefMut<Target = [T]> {
     fn push(&mut self, item: T) -> Result<(), NoMemory>;
 
     /// Adds copies of some at the end. Returns [`NoMemory`] if there is none for all of them.
+    #[cfg(not(CONFIG_ARM64))]
     fn push_all(&mut self, items: &[T]) -> Result<(), NoMemory>
     where
         T: Copy,
