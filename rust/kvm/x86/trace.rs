@@ -47,6 +47,12 @@ fn set_of(vector: Option<u8>) -> VectorSet {
     set
 }
 
+/// Tells whether anyone wants to know of scans. Any context.
+#[inline(always)]
+pub(super) fn scan_is_wanted() -> bool {
+    is_wanted!(irqroute_scan)
+}
+
 /// Tells that a vCPU has found out which EOIs it reports. What it had to report before is not known of
 /// KVM's own scans. Process context.
 #[inline(always)]
@@ -80,9 +86,15 @@ pub(super) fn scan(
         ));
     }
 
-    if is_wanted!(irqroute_scan) {
+    if scan_is_wanted() {
         tell(vm, apic, before, found);
     }
+}
+
+/// Tells whether anyone wants to know of interrupts for SINTs. Any context.
+#[inline(always)]
+pub(super) fn sint_is_wanted() -> bool {
+    is_wanted!(irqroute_sint)
 }
 
 /// Tells what became of an interrupt for a SINT: what KVM_IRQ_LINE_STATUS reports of one that was sent,
@@ -122,7 +134,7 @@ pub(super) fn sint(
         ));
     }
 
-    if is_wanted!(irqroute_sint) {
+    if sint_is_wanted() {
         tell(vm, vp_index, number, vector, outcome);
     }
 }

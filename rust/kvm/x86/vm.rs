@@ -371,6 +371,35 @@ impl Vm {
         vcpu: &ThisVcpu<'_>,
         reported: &VectorSet,
     ) -> Scan {
+        if trace::scan_is_wanted() {
+            return self.scan_and_tell(index, vcpu, reported);
+        }
+        self.scan_with(index, vcpu, reported, |_, _| {})
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn scan_and_tell(
+        &self,
+        index: Option<&Index>,
+        vcpu: &ThisVcpu<'_>,
+        reported: &VectorSet,
+    ) -> Scan {
+        self.scan_with(index, vcpu, reported, |apic, found| {
+            trace::scan(self.number(), apic, Some(reported), found);
+        })
+    }
+
+    /// Scans the routes, and passes the local APIC and the result on. There are two copies of this: what
+    /// an event takes is not kept where nobody wants to know.
+    #[inline(always)]
+    fn scan_with(
+        &self,
+        index: Option<&Index>,
+        vcpu: &ThisVcpu<'_>,
+        reported: &VectorSet,
+        tell: impl FnOnce(&bindings::kvm_irqroute_apic_view, &Scan),
+    ) -> Scan {
         self.stats.count(Event::Scan);
 
         // Which tables count comes before what is pending: an interrupt that is sent by an old table
@@ -398,7 +427,7 @@ impl Vm {
             &view.level_triggered(),
         ));
 
-        trace::scan(self.number(), &view.apic, Some(reported), &found);
+        tell(&view.apic, &found);
         found
     }
 
@@ -456,20 +485,48 @@ impl Vm {
 
     /// Raises or lowers a line that is routed to a SINT. Any context. Returns what
     /// KVM_IRQ_LINE_STATUS reports.
+    #[inline]
     pub(crate) fn deliver_sint(
         &self,
         vp_index: u32,
         number: u32,
         raised: bool,
     ) -> Result<i32, SintError> {
-        let (vp, sint, vector) = self
-            .decide_sint(vp_index, number, raised)
-            .inspect_err(|error| trace::sint(self.number(), vp_index, number, None, Err(*error)))?;
+        if trace::sint_is_wanted() {
+            return self.deliver_sint_and_tell(vp_index, number, raised);
+        }
+        self.deliver_sint_with(vp_index, number, raised, |_| {})
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn deliver_sint_and_tell(
+        &self,
+        vp_index: u32,
+        number: u32,
+        raised: bool,
+    ) -> Result<i32, SintError> {
+        let mut sent = None;
+        let result = self.deliver_sint_with(vp_index, number, raised, |vector| sent = Some(vector));
+
+        trace::sint(self.number(), vp_index, number, sent, result);
+        result
+    }
+
+    /// Raises or lowers a line, and passes the vector on that is sent. See [`Self::scan_with`].
+    #[inline(always)]
+    fn deliver_sint_with(
+        &self,
+        vp_index: u32,
+        number: u32,
+        raised: bool,
+        sends: impl FnOnce(u8),
+    ) -> Result<i32, SintError> {
+        let (vp, sint, vector) = self.decide_sint(vp_index, number, raised)?;
 
         self.stats.count(Event::SintDelivery);
-        let result = self.host.deliver_sint(vp, sint, vector);
-        trace::sint(self.number(), vp_index, number, Some(vector), Ok(result));
-        Ok(result)
+        sends(vector);
+        Ok(self.host.deliver_sint(vp, sint, vector))
     }
 
     /// Checks what KVM's C did with a line that is routed to a SINT, `c`, when Rust had decided
