@@ -142,6 +142,12 @@ pub(super) fn update(
     }
 }
 
+/// Tells of a table that has the `routes` routes of the current one, and is not published. Process context.
+#[inline(always)]
+pub(super) fn update_skipped(vm: u64, routes: usize) {
+    update(vm, Kind::Same, routes, || Ok(0), Some(0), false);
+}
+
 /// Tells that readers of older tables are gone, whereupon so many vCPUs were asked to scan. Process
 /// context.
 #[inline(always)]

@@ -13,7 +13,7 @@ pub(super) use crate::kvm::trace::{
     remark,
     update,
     update_end,
-    Kind, //
+    update_skipped, //
 };
 
 /// Tells that the line of a pin was raised or lowered, as far as `source` is concerned, and with which

@@ -186,14 +186,7 @@ impl Vm {
         if skipped {
             self.note_origin(origin, nr);
             self.stats.count(Event::UpdateSkipped);
-            trace::update(
-                self.number(),
-                trace::Kind::Same,
-                nr,
-                || Ok(0),
-                Some(0),
-                false,
-            );
+            trace::update_skipped(self.number(), nr);
         }
         skipped
     }

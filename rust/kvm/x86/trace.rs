@@ -31,7 +31,7 @@ pub(super) use crate::kvm::trace::{
     remark,
     update,
     update_end,
-    Kind, //
+    update_skipped, //
 };
 
 /// Room for the names of 64 vectors.

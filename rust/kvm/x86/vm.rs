@@ -208,14 +208,7 @@ impl Vm {
 
         if skipped {
             self.stats.count(Event::UpdateSkipped);
-            trace::update(
-                self.number(),
-                trace::Kind::Same,
-                nr,
-                || Ok(0),
-                Some(0),
-                false,
-            );
+            trace::update_skipped(self.number(), nr);
         }
         skipped
     }
