@@ -127,7 +127,7 @@ static void guest_nmi_handler(struct ex_regs *regs)
 
 /* Whether an irqfd has an event that KVM has not seen counts, see flush_irqfd(). */
 struct twin_irqfd {
-	int eventfd, resamplefd;
+	int resamplefd;
 	struct device device;	/* sends its IRQ by the eventfd, as long as it is bound */
 	bool assigned, unseen;
 	u32 gsi, flags;
@@ -165,10 +165,11 @@ static void twin_open(struct twin *twin)
 	for (i = 0; i < NR_IRQFDS; i++) {
 		struct twin_irqfd *irqfd = &twin->irqfds[i];
 
-		*irqfd = (struct twin_irqfd){ .resamplefd = eventfd(0, EFD_NONBLOCK) };
-		if (host_posts)
-			irqfd->device = device_open();
-		irqfd->eventfd = host_posts ? irqfd->device.eventfd : kvm_new_eventfd();
+		*irqfd = (struct twin_irqfd){
+			.resamplefd = eventfd(0, EFD_NONBLOCK),
+			.device = host_posts ? device_open() :
+				  (struct device){ -1, kvm_new_eventfd() },
+		};
 	}
 }
 
@@ -176,7 +177,7 @@ static void irqfd_ioctl_flags(struct twin *twin, struct outcome *o, struct twin_
 			      u32 flags)
 {
 	struct kvm_irqfd arg = {
-		.fd = irqfd->eventfd,
+		.fd = irqfd->device.eventfd,
 		.gsi = irqfd->gsi,
 		.flags = flags,
 		.resamplefd = irqfd->resamplefd,
@@ -204,9 +205,7 @@ static void twin_close(struct twin *twin)
 	for (i = 0; i < NR_IRQFDS; i++) {
 		if (twin->irqfds[i].assigned)
 			irqfd_ioctl_flags(twin, &o, &twin->irqfds[i], KVM_IRQFD_FLAG_DEASSIGN);
-		if (host_posts)
-			close(twin->irqfds[i].device.fd);
-		close(twin->irqfds[i].eventfd);
+		device_close(&twin->irqfds[i].device);
 		close(twin->irqfds[i].resamplefd);
 	}
 	kvm_vm_release(twin->vm);
@@ -666,12 +665,12 @@ static void irqfd_assign_make(struct rng *rng, struct op *op)
 
 static void irqfd_assign_do(struct twin *twin, const struct op *op, struct outcome *o)
 {
-	struct twin_irqfd bad = { .eventfd = -1, .resamplefd = -1, .gsi = op->b };
+	struct twin_irqfd bad = { .device.eventfd = -1, .resamplefd = -1, .gsi = op->b };
 	struct twin_irqfd *irqfd;
 
 	if (op->a == NR_IRQFDS) {
 		/* No file, or one that is not an eventfd. */
-		bad.eventfd = op->b & 1 ? -1 : twin->vm->fd;
+		bad.device.eventfd = op->b & 1 ? -1 : twin->vm->fd;
 		irqfd_ioctl_flags(twin, o, &bad, op->c);
 		return;
 	}
@@ -709,7 +708,7 @@ static void irqfd_signal_do(struct twin *twin, const struct op *op, struct outco
 		o->skipped = true;
 		return;
 	}
-	TEST_ASSERT_EQ(eventfd_write(irqfd->eventfd, 1), 0);
+	TEST_ASSERT_EQ(eventfd_write(irqfd->device.eventfd, 1), 0);
 	state_errno(o, "errno", 0);
 	irqfd->unseen = !irqfd->assigned;
 	/* KVM raises a SINT at once, and may put off everything else. */
@@ -726,7 +725,7 @@ static void irqfd_deassign_make(struct rng *rng, struct op *op)
 
 static void irqfd_deassign_do(struct twin *twin, const struct op *op, struct outcome *o)
 {
-	struct twin_irqfd other = { .eventfd = op->c ? -1 : twin->vm->fd };
+	struct twin_irqfd other = { .device.eventfd = op->c ? -1 : twin->vm->fd };
 	struct twin_irqfd *irqfd = &twin->irqfds[op->a];
 
 	if (op->a == NR_IRQFDS) {
@@ -735,7 +734,7 @@ static void irqfd_deassign_do(struct twin *twin, const struct op *op, struct out
 	}
 	if (op->b) {
 		/* Nothing is assigned to that GSI. */
-		other.eventfd = irqfd->eventfd;
+		other.device.eventfd = irqfd->device.eventfd;
 		other.gsi = MAX_ROUTES - 2;
 		irqfd_ioctl_flags(twin, o, &other, KVM_IRQFD_FLAG_DEASSIGN);
 		return;
