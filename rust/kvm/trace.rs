@@ -28,17 +28,15 @@ macro_rules! is_wanted {
                 )
             }
         };
-        // The kernel crate would call a function for it.
+        // The kernel crate would call a function for it, to read a key as well as any atomic value.
         #[cfg(all(CONFIG_TRACEPOINTS, not(CONFIG_JUMP_LABEL)))]
         // SAFETY: The counter of users is part of a tracepoint, which stays as long as this code. It is
-        // aligned, and written atomically.
+        // aligned, and whoever writes it does so atomically.
         let is_wanted = unsafe {
             kernel::macros::paste! {
-                let tracepoint = &raw mut $crate::kvm::bindings::[<__tracepoint_ $event>];
+                let tracepoint = &raw const $crate::kvm::bindings::[<__tracepoint_ $event>];
 
-                kernel::sync::atomic::Atomic::from_ptr(&raw mut (*tracepoint).key.key.enabled.counter)
-                    .load(kernel::sync::atomic::Relaxed)
-                    > 0
+                (&raw const (*tracepoint).key.key.enabled.counter).read_volatile() > 0
             }
         };
         #[cfg(not(CONFIG_TRACEPOINTS))]
