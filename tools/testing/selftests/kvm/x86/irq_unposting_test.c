@@ -18,6 +18,7 @@
 #include "irq_producer_load.h"
 #include "irqroute.h"
 #include "irqroute_harness.h"
+#include "vfio_attrs.h"
 #include "vfio_file_load.h"
 #include "vm_files.h"
 
@@ -29,119 +30,10 @@
 #define GSI		40
 #define GSI_OTHER	41
 
-#define POST_IRQ	KVM_DEV_VFIO_DEVICE_POST_IRQ
-#define UNPOST_IRQ	KVM_DEV_VFIO_DEVICE_UNPOST_IRQ
-
 /* Whether this host has IRQs that KVM posts, by a test module. */
 static bool host_posts;
 
 #define NOTHING_POSTS	"no IRQ can be posted here"
-
-/* All functions return 0 or the errno. */
-static int set_attr(int device, u32 group, u64 attr, void *arg)
-{
-	return __kvm_device_attr_set(device, group, attr, arg) ? errno : 0;
-}
-
-static int get_attr(int device, u32 group, u64 attr, void *arg)
-{
-	return __kvm_device_attr_get(device, group, attr, arg) ? errno : 0;
-}
-
-static int has_attr(int device, u32 group, u64 attr)
-{
-	return __kvm_has_device_attr(device, group, attr) ? errno : 0;
-}
-
-static int add_file(int device, int fd)
-{
-	return set_attr(device, KVM_DEV_VFIO_FILE, KVM_DEV_VFIO_FILE_ADD, &fd);
-}
-
-static int del_file(int device, int fd)
-{
-	return set_attr(device, KVM_DEV_VFIO_FILE, KVM_DEV_VFIO_FILE_DEL, &fd);
-}
-
-static struct kvm_vfio_irqs *irqs_new(int fd, u32 count)
-{
-	u32 size = sizeof(struct kvm_vfio_irqs) + count * sizeof(u32);
-	struct kvm_vfio_irqs *irqs = calloc(1, size);
-
-	TEST_ASSERT(irqs, "Insufficient memory for %u GSIs", count);
-	irqs->argsz = size;
-	irqs->fd = fd;
-	irqs->count = count;
-	return irqs;
-}
-
-static int choose_all(int device, u64 attr, int fd, const u32 *gsis, u32 count)
-{
-	struct kvm_vfio_irqs *irqs = irqs_new(fd, count);
-	int r;
-
-	memcpy(irqs->gsis, gsis, count * sizeof(*gsis));
-	r = set_attr(device, KVM_DEV_VFIO_DEVICE, attr, irqs);
-	free(irqs);
-	return r;
-}
-
-static int choose(int device, u64 attr, int fd, u32 gsi)
-{
-	return choose_all(device, attr, fd, &gsi, 1);
-}
-
-static int get_posting(int device, int fd, u32 gsi, struct kvm_vfio_irq_posting *posting)
-{
-	*posting = (struct kvm_vfio_irq_posting) {
-		.argsz = sizeof(*posting),
-		.fd = fd,
-		.gsi = gsi,
-		/* All of it is written. */
-		.allowed = 77,
-		.posted = 77,
-		.reason = 77,
-		.vcpu_idx = 77,
-		.vector = 77,
-	};
-	return get_attr(device, KVM_DEV_VFIO_DEVICE, POST_IRQ, posting);
-}
-
-static int get_errno(int device, int fd, u32 gsi)
-{
-	struct kvm_vfio_irq_posting posting;
-
-	return get_posting(device, fd, gsi, &posting);
-}
-
-/* KVM's C does not tell why, where it looks at the local APICs. */
-static bool is_reason(u32 reason, u32 expected)
-{
-	switch (expected) {
-	case KVM_VFIO_IRQ_DELIVERY_MODE:
-	case KVM_VFIO_IRQ_NO_TARGET:
-	case KVM_VFIO_IRQ_SEVERAL:
-		if (!helper_decides() && reason == KVM_VFIO_IRQ_NOT_POSTABLE)
-			return true;
-	}
-	return reason == expected;
-}
-
-static void expect_state(int device, int fd, u32 gsi, bool allowed, bool posted, u32 reason,
-			 u32 vcpu_idx, u32 vector, const char *file, int line)
-{
-	struct kvm_vfio_irq_posting got;
-	int r = get_posting(device, fd, gsi, &got);
-
-	test_assert(!r, "posting", file, line, "GSI %u: errno %d", gsi, r);
-	test_assert(got.argsz == sizeof(got) && !got.flags && got.fd == fd && got.gsi == gsi &&
-		    got.allowed == allowed && got.posted == posted &&
-		    is_reason(got.reason, reason) && got.vcpu_idx == vcpu_idx &&
-		    got.vector == vector, "posting", file, line,
-		    "GSI %u: allowed %u, posted %u, reason %u, vCPU %u, vector %#x; wanted %u, %u, %u, %u, %#x",
-		    gsi, got.allowed, got.posted, got.reason, got.vcpu_idx, got.vector,
-		    allowed, posted, reason, vcpu_idx, vector);
-}
 
 /* What there is without IRQs that are posted, too. */
 FIXTURE(attributes) {
@@ -662,6 +554,40 @@ TEST_F(unposting, kvm_vfio_device_goes)
 	EXPECT_IS_POSTED(2, VECTOR_B);
 }
 
+/* The same GSI of another VM, to which the same file was added, is none of this one's business. */
+TEST_F(unposting, another_vm)
+{
+	struct irq_cpu cpus[NR_VCPUS];
+	struct kvm_vm *vm = vm_create_split_with_cpus(cpus, NR_VCPUS, NR_PINS, guest_xapic);
+	int vfio = kvm_create_device(vm, KVM_DEV_TYPE_VFIO);
+	struct device dev = device_open();
+
+	TEST_ASSERT_EQ(add_file(vfio, self->file), 0);
+	kvm_assign_irqfd(vm, GSI, dev.eventfd);
+	TEST_ASSERT_EQ(device_bind(&dev), 0);
+	SET_ROUTES(vm, msi_route(GSI, EDGE_MSI(0, VECTOR_B)));
+	EXPECT_POSTED(&dev, 0, VECTOR_B);
+
+	UNPOST(self->file);
+	EXPECT_DENIED();
+	EXPECT_POSTED(&dev, 0, VECTOR_B);
+	TEST_ASSERT_EQ(choose(vfio, UNPOST_IRQ, self->file, GSI), 0);
+	EXPECT_REMAPPED(&dev);
+	POST(self->file);
+	EXPECT_IS_POSTED(1, VECTOR_A);
+	EXPECT_REMAPPED(&dev);
+
+	/* Nor is it when the file or the VM goes. */
+	UNPOST(self->file);
+	TEST_ASSERT_EQ(del_file(vfio, self->file), 0);
+	EXPECT_POSTED(&dev, 0, VECTOR_B);
+	EXPECT_DENIED();
+	close(vfio);
+	device_close(&dev);
+	kvm_vm_free(vm);
+	EXPECT_DENIED();
+}
+
 /* The VM goes first or last, and the next one knows nothing of it. */
 TEST_F(unposting, vm_goes)
 {
@@ -929,22 +855,11 @@ TEST_F(unposting, while_all_else_changes)
 	device_close(&dev);
 }
 
-static bool has_attributes(void)
-{
-	struct kvm_vm *vm = vm_create_barebones();
-	int vfio = kvm_create_device(vm, KVM_DEV_TYPE_VFIO);
-	bool has = !has_attr(vfio, KVM_DEV_VFIO_DEVICE, UNPOST_IRQ);
-
-	close(vfio);
-	kvm_vm_free(vm);
-	return has;
-}
-
 int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	TEST_REQUIRE(load_vfio_files("/proc/self/exe"));
-	TEST_REQUIRE(has_attributes());
+	TEST_REQUIRE(has_posting_attrs());
 	host_posts = enable_posting() && load_device("/proc/self/exe");
 
 	return test_harness_run(argc, argv);
