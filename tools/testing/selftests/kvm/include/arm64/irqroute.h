@@ -371,7 +371,7 @@ static inline void gic_write_lines(int gic_fd, u32 first, u32 levels)
 	kvm_device_attr_set(gic_fd, KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO, LINE_LEVELS(first), &levels);
 }
 
-/* ITSes: the host writes commands into memory, and the guest tells the ITS of them. */
+/* Creates an ITS and returns its file. */
 static inline int its_create(struct kvm_vm *vm, u32 its)
 {
 	int fd = kvm_create_device(vm, KVM_DEV_TYPE_ARM_VGIC_ITS);
@@ -382,6 +382,7 @@ static inline int its_create(struct kvm_vm *vm, u32 its)
 	return fd;
 }
 
+/* The host writes commands into memory, and the guest tells the ITS of them. */
 struct its_command {
 	u64 raw[4];
 };
