@@ -24,6 +24,7 @@ declare -A QEMU_MACHINE=(
 	[icount]="$VIRT -cpu neoverse-n1,cntfrq=1000000000"
 )
 SPARE_CPUS=0
+QEMU_DEVICES=
 SERIAL_PORTS=6	# of a device: virtme-ng has all of its own on one
 
 # What of the kernel's own runs into irqfds, their routes and the vgic.

@@ -23,6 +23,9 @@ declare -A QEMU_MACHINE=(
 # a write of CPU 0 is lost at times, and with it a guest, or the VM (testing.rst).
 SPARE_CPUS=1
 
+# Besides what QEMU and virtme-ng have anyway: a PCI device with an MSI, for vfio_irqfd.
+QEMU_DEVICES="-device edu"
+
 # Of a device: virtme-ng has one for each of its ports, and we have three on ours.
 SERIAL_PORTS=3
 
