@@ -20,6 +20,7 @@
 #include "irqroute.h"
 #include "irqroute_harness.h"
 #include "vfio_attrs.h"
+#include "vfio_file_load.h"
 
 #define NR_PINS		24
 #define NR_VCPUS	2
@@ -31,8 +32,8 @@
 
 #define PCI_DEVICES	"/sys/bus/pci/devices/"
 #define VFIO_PCI	"/sys/bus/pci/drivers/vfio-pci/"
-#define EDU_VENDOR	"0x1234"
-#define EDU_DEVICE	"0x11e8"
+#define EDU_VENDOR	0x1234
+#define EDU_DEVICE	0x11e8
 
 /* Registers of BAR 0. */
 #define EDU_IRQ_STATUS	0x24
@@ -63,19 +64,6 @@ static bool write_text(const char *path, const char *text)
 	return file && fputs(text, file) >= 0 && !fclose(file);
 }
 
-static bool has_text(const char *path, const char *text)
-{
-	char line[64] = "";
-	FILE *file = fopen(path, "r");
-
-	if (!file)
-		return false;
-	if (!fgets(line, sizeof(line), file))
-		line[0] = '\0';
-	fclose(file);
-	return !strncmp(line, text, strlen(text));
-}
-
 /* Finds the device; returns whether there is one. */
 static bool find_edu(char *bdf, size_t size)
 {
@@ -86,10 +74,10 @@ static bool find_edu(char *bdf, size_t size)
 
 	while (dir && !found && (entry = readdir(dir))) {
 		snprintf(path, sizeof(path), PCI_DEVICES "%s/vendor", entry->d_name);
-		if (!has_text(path, EDU_VENDOR))
+		if (read_number(path, "%lx") != EDU_VENDOR)
 			continue;
 		snprintf(path, sizeof(path), PCI_DEVICES "%s/device", entry->d_name);
-		found = has_text(path, EDU_DEVICE);
+		found = read_number(path, "%lx") == EDU_DEVICE;
 		if (found)
 			snprintf(bdf, size, "%.15s", entry->d_name);
 	}
@@ -135,18 +123,15 @@ static void edu_write(struct edu *edu, u32 offset, u32 value)
 static struct edu edu_open(const char *bdf)
 {
 	const u16 command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-	char link[PATH_MAX], target[PATH_MAX] = "", path[PATH_MAX];
+	char device[PATH_MAX];
 	struct vfio_region_info config, bar;
 	struct edu edu = {};
 
 	snprintf(edu.bdf, sizeof(edu.bdf), "%s", bdf);
 	edu.container = open("/dev/vfio/vfio", O_RDWR);
 	TEST_ASSERT(edu.container >= 0, "Cannot open a container");
-	snprintf(link, sizeof(link), PCI_DEVICES "%s/iommu_group", bdf);
-	TEST_ASSERT(readlink(link, target, sizeof(target) - 1) > 0, "Cannot read %s", link);
-	snprintf(path, sizeof(path), "/dev/vfio/noiommu-%.16s", strrchr(target, '/') + 1);
-	edu.group = open(path, O_RDWR);
-	TEST_ASSERT(edu.group >= 0, "Cannot open %s", path);
+	snprintf(device, sizeof(device), PCI_DEVICES "%s", bdf);
+	edu.group = vfio_group_open(device, "noiommu-");
 	TEST_ASSERT_EQ(ioctl(edu.group, VFIO_GROUP_SET_CONTAINER, &edu.container), 0);
 	TEST_ASSERT_EQ(ioctl(edu.container, VFIO_SET_IOMMU, VFIO_NOIOMMU_IOMMU), 0);
 	edu.fd = ioctl(edu.group, VFIO_GROUP_GET_DEVICE_FD, bdf);
