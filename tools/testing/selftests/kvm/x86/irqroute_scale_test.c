@@ -26,13 +26,13 @@ static void set_routes(struct kvm_vm *vm, u32 nr)
 
 /*
  * What KVM does by itself with each new vCPU takes as long as there are vCPUs: with
- * 4096 of them, a minute.
+ * 4096 of them, a minute.  So only the helper's APIC IDs are looked up among all.
  */
-#define MAX_CROWD_OF_C	1024U
+#define MAX_SMALL_CROWD	1024U
 
 /*
- * A VM with all vCPUs that KVM allows, of which these run: those on both sides of
- * what 64-bit masks and 8-bit IDs hold, and the last one.
+ * A VM with as many vCPUs as KVM allows, or somewhat less, of which these run: those on
+ * both sides of what 64-bit masks and 8-bit IDs hold, and the last one.
  */
 static const u32 run_ids[] = { 0, 63, 64, 254, 255, 256, 257, -1 };
 
@@ -41,6 +41,7 @@ static const u32 run_ids[] = { 0, 63, 64, 254, 255, 256, 257, -1 };
 struct crowd {
 	struct kvm_vm *vm;
 	u32 nr;
+	u32 last_vp_index;	/* that KVM takes */
 	struct irq_cpu cpus[NR_RUN];
 	int *fds;		/* of those that do not run, else -1 */
 };
@@ -77,8 +78,9 @@ static void crowd_add(struct crowd *crowd, struct kvm_vm *vm, bool reversed_vps)
 
 	crowd->vm = vm;
 	crowd->nr = kvm_check_cap(KVM_CAP_MAX_VCPUS);
-	if (!helper_decides())
-		crowd->nr = min(crowd->nr, MAX_CROWD_OF_C);
+	crowd->last_vp_index = crowd->nr - 1;
+	if (!helper_decides() || reversed_vps)
+		crowd->nr = min(crowd->nr, MAX_SMALL_CROWD);
 	TEST_ASSERT(crowd->nr > 257, "KVM has no more than %u vCPUs", crowd->nr);
 
 	TEST_ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -92,7 +94,7 @@ static void crowd_add(struct crowd *crowd, struct kvm_vm *vm, bool reversed_vps)
 	for (id = 0; id < crowd->nr; id++) {
 		struct irq_cpu *cpu = crowd_cpu(crowd, id);
 
-		vp_index = reversed_vps ? crowd->nr - 1 - id : id;
+		vp_index = reversed_vps ? crowd->last_vp_index - id : id;
 		crowd->fds[id] = -1;
 		if (cpu && reversed_vps) {
 			synic_cpu_add(cpu, vm, id, vp_index);
@@ -214,7 +216,7 @@ TEST(reversed_vp_indexes)
 	for (i = 0; i < NR_RUN; i++) {
 		set_sint(&crowd.cpus[i], SINT, VECTOR_A);
 		irqfds[i] = resample_irqfd_new(vm, i);
-		routes[i] = sint_route(i, crowd.nr - 1 - crowd.cpus[i].vcpu->id, SINT);
+		routes[i] = sint_route(i, crowd.last_vp_index - crowd.cpus[i].vcpu->id, SINT);
 	}
 	set_routes(vm, NR_RUN);
 
