@@ -67,9 +67,9 @@ pub(super) unsafe extern "C" fn scan(
 /// Context: any, also with interrupts disabled (irqfd). Locks: none that this function relies on.
 /// Lifetime: no pointers but `vm`.
 ///
-/// Returns how many CPUs accepted the interrupt, 0 if it was pending already, -1 if `level` is 0
-/// or no CPU accepts, `-EINVAL` if there is no active SynIC or no such SINT, `-ENOENT` if the SINT
-/// is masked.
+/// Returns how many CPUs accepted the interrupt, 0 if the local APIC is not enabled, -1 if
+/// `level` is 0 or no CPU accepts, `-EINVAL` if there is no active SynIC or no such SINT, `-ENOENT`
+/// if the SINT is masked.
 ///
 /// # Safety
 ///

@@ -258,8 +258,8 @@ impl Host {
     }
 
     /// Sends `vector` for `sint` to the local APIC of `vp`. Any context. Returns what
-    /// KVM_IRQ_LINE_STATUS reports: how many CPUs accepted it, 0 if it was pending already, or a
-    /// negative number.
+    /// KVM_IRQ_LINE_STATUS reports: how many CPUs accepted it, 0 if the local APIC is not enabled,
+    /// or a negative number.
     pub(crate) fn deliver_sint(&self, vp: Vp<'_>, sint: Sint, vector: u8) -> i32 {
         match self.ops().deliver_sint {
             // SAFETY: By the invariants of `Vp`, the vCPU is valid and has a Hyper-V context. Its
