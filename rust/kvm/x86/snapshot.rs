@@ -75,9 +75,11 @@ impl Host {
             let nr = Cell::new(0usize);
 
             self.request_scan(Urgency::BeforeNextEntry, |apic, vcpu| {
-                let seen = SeenVcpu::new(apic.x2apic_id, apic.id(), vcpu.handled(), vcpu.pending());
+                let mut seen =
+                    SeenVcpu::new(apic.x2apic_id, apic.id(), vcpu.handled(), vcpu.pending());
                 let mut list = vcpus.take();
 
+                seen.enabled = apic.enabled();
                 nr.set(nr.get().wrapping_add(1));
                 // Those for which there is no room are looked at again.
                 let _ = list.push_within_capacity(seen);

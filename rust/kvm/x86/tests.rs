@@ -900,7 +900,7 @@ mod suite {
         let line = c"24 msi no 0x43 level fixed physical:0x3 3 3 no:denied level_outside_pins\n";
         assert!(is_record(&snapshot, File::Routes, 2, line));
         // The SynIC is that of a vCPU that came later.
-        let lines = c"3 apic_id 3\n3 mode xapic_flat\n3 logical_id 0x2\n\
+        let lines = c"3 apic_id 3\n3 mode xapic_flat\n3 logical_id 0x2\n3 enabled yes\n\
             3 eoi_exit 0x41 gsis 5\n3 eoi_exit 0x42 gsis - stale\n\
             3 requested 0x25\n3 in_service -\n3 vp_index unknown\n3 synic off\n";
         assert!(is_record(&snapshot, File::Vcpus, 1, lines));

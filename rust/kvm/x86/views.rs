@@ -21,6 +21,7 @@ use crate::routing::x86::{
         Route, //
     },
     seen::{
+        Enabled,
         SeenRoute,
         Target, //
     },
@@ -77,6 +78,17 @@ impl bindings::kvm_irqroute_apic_view {
                 logical_id: (self.ldr >> 24) as u8,
                 model: LogicalModel::from_dfr(self.dfr),
             }
+        }
+    }
+}
+
+impl bindings::kvm_irqroute_apic_view {
+    /// Tells whether the local APIC is enabled.
+    pub(crate) fn enabled(&self) -> Enabled {
+        match (self.hw_enabled, self.sw_enabled) {
+            (0, _) => Enabled::NotByApicBase,
+            (_, 0) => Enabled::NotBySpiv,
+            _ => Enabled::Yes,
         }
     }
 }

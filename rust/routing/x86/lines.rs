@@ -9,7 +9,7 @@ use super::{
     destination::Destination,
     msi::{Msi, Trigger},
     remark::{delivery_name, remarks, Remark},
-    seen::{SeenRoute, SeenVcpu, SeenVm, Target},
+    seen::{Enabled, SeenRoute, SeenVcpu, SeenVm, Target},
     sint::Sint,
     vector::VectorSet,
 };
@@ -75,18 +75,22 @@ fn write_msi(f: &mut Formatter<'_>, vm: &SeenVm<'_>, msi: &Msi, is_pin: bool) ->
         Trigger::Edge => "edge",
         Trigger::Level => "level",
     };
-    let (mode, mda) = match msi.destination(vm.api.format) {
-        Destination::Physical(mda) => ("physical", mda),
-        Destination::Logical(mda) => ("logical", mda),
-    };
 
+    if msi.is_unset() {
+        return write!(f, "msi {} - - - unset", yes_or_no(is_pin));
+    }
     write!(
         f,
-        "msi {} {:#04x} {trigger} {} {mode}:{mda:#x}",
+        "msi {} {:#04x} {trigger} {} ",
         yes_or_no(is_pin),
         msi.vector(),
         delivery_name(msi.delivery_mode()),
-    )
+    )?;
+    match msi.destination(vm.api.format) {
+        _ if !msi.is_valid(vm.api.format) => f.write_str("invalid"),
+        Destination::Physical(mda) => write!(f, "physical:{mda:#x}"),
+        Destination::Logical(mda) => write!(f, "logical:{mda:#x}"),
+    }
 }
 
 fn write_target(f: &mut Formatter<'_>, vm: &SeenVm<'_>, route: &SeenRoute) -> Result {
@@ -122,13 +126,15 @@ fn write_target(f: &mut Formatter<'_>, vm: &SeenVm<'_>, route: &SeenRoute) -> Re
 impl Display for RouteLine<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let Self(vm, route, way) = *self;
+        let is_set = route.msi().is_none_or(|(_, msi)| !msi.is_unset());
+        let reached = || vm.reached(&route.target).filter(|_| is_set);
 
         write!(f, "{} ", route.gsi)?;
         write_target(f, vm, route)?;
         f.write_str(" ")?;
-        write_ranges(f, vm.reached(&route.target).map(SeenVcpu::apic_id))?;
+        write_ranges(f, reached().map(SeenVcpu::apic_id))?;
         f.write_str(" ")?;
-        write_ranges(f, vm.reached(&route.target).map(|vcpu| vcpu.id))?;
+        write_ranges(f, reached().map(|vcpu| vcpu.id))?;
 
         match way {
             Some(Way::Posted) => f.write_str(" yes ")?,
@@ -216,9 +222,24 @@ impl VcpuLines<'_> {
         }
     }
 
+    fn write_enabled(&self, f: &mut Formatter<'_>) -> Result {
+        let Self(_, vcpu) = self;
+        let enabled = match vcpu.enabled {
+            Enabled::Yes => "yes",
+            Enabled::NotBySpiv => "no:spiv",
+            Enabled::NotByApicBase => "no:apic_base",
+        };
+
+        writeln!(f, "{} enabled {enabled}", vcpu.id)
+    }
+
     fn write_eoi_exits(&self, f: &mut Formatter<'_>) -> Result {
         let Self(vm, vcpu) = self;
 
+        // Those that an I/O APIC in KVM wants to hear of do not leave the guest.
+        if vm.pins.is_none() {
+            return Ok(());
+        }
         for vector in vectors(&vcpu.handled) {
             write!(f, "{} eoi_exit {vector:#04x} gsis ", vcpu.id)?;
             write_ranges(f, vm.pins_of(vcpu, vector))?;
@@ -277,6 +298,7 @@ impl VcpuLines<'_> {
 impl Display for VcpuLines<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         self.write_apic(f)?;
+        self.write_enabled(f)?;
         self.write_eoi_exits(f)?;
         self.write_pending(f)?;
         self.write_synic(f)

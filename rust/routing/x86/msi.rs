@@ -52,6 +52,12 @@ impl Msi {
     const FIXED: u32 = 0;
     const LOWEST_PRIORITY: u32 = 1;
 
+    /// Tells whether nothing is set, not even the address of local APICs: VMMs route a pin like this until
+    /// the guest sets it up.
+    pub(crate) fn is_unset(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Returns the vector, bits 7:0 of the data.
     #[inline]
     pub(crate) fn vector(&self) -> u8 {

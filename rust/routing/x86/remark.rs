@@ -55,7 +55,12 @@ impl Remark {
 
     /// Tells whether interrupts are lost for it.
     pub(crate) fn loses(&self) -> bool {
-        !matches!(self, Self::NoVector(_) | Self::SharedVector(_))
+        match self {
+            // The others are not for MSIs: no local APIC takes them for an interrupt.
+            Self::NoVector(mode) => !matches!(delivery_name(*mode), "smi" | "nmi" | "init"),
+            Self::SharedVector(_) => false,
+            _ => true,
+        }
     }
 }
 
@@ -109,6 +114,10 @@ fn below_16(vector: u8) -> Option<Remark> {
 }
 
 fn of_msi(vm: &SeenVm<'_>, route: &SeenRoute, msi: &Msi) -> Remarks {
+    if msi.is_unset() {
+        return [None; 4];
+    }
+
     let nobody = vm
         .reached(&route.target)
         .next()
@@ -140,7 +149,7 @@ fn of_msi(vm: &SeenVm<'_>, route: &SeenRoute, msi: &Msi) -> Remarks {
 /// Returns the GSI of another pin that sends `vector`, which is that of `route`, to one vCPU that this
 /// reaches, too.
 fn other_pin(vm: &SeenVm<'_>, route: &SeenRoute, vector: u8) -> Option<u32> {
-    if !vm.is_pin(route) {
+    if !vm.is_pin(route) || below_16(vector).is_some() {
         return None;
     }
 

@@ -57,6 +57,17 @@ pub(crate) struct Pending {
     pub(crate) in_service: VectorSet,
 }
 
+/// Whether a local APIC is enabled (Intel SDM volume 3, "Enabling or Disabling the Local APIC").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Enabled {
+    /// It is.
+    Yes,
+    /// Not by its spurious interrupt vector register: it takes no interrupt with a vector.
+    NotBySpiv,
+    /// Not by its base register: it takes nothing.
+    NotByApicBase,
+}
+
 /// The registers of an active SynIC.
 pub(crate) type Sints = [SintRegister; NR_SINTS as usize];
 
@@ -67,6 +78,8 @@ pub(crate) struct SeenVcpu {
     pub(crate) id: u32,
     /// Which destinations its local APIC accepts.
     pub(crate) apic: ApicId,
+    /// Whether that is enabled.
+    pub(crate) enabled: Enabled,
     /// The vectors whose EOI leaves the guest.
     pub(crate) handled: VectorSet,
     /// What is pending, unless it may be where nobody else sees it.
@@ -81,11 +94,12 @@ pub(crate) struct SeenVcpu {
 }
 
 impl SeenVcpu {
-    /// Makes a vCPU without a SynIC, to which no pin is known to lead.
+    /// Makes a vCPU with an enabled local APIC and without a SynIC, to which no pin is known to lead.
     pub(crate) fn new(id: u32, apic: ApicId, handled: VectorSet, pending: Option<Pending>) -> Self {
         Self {
             id,
             apic,
+            enabled: Enabled::Yes,
             handled,
             pending,
             vp_index: None,
@@ -105,13 +119,27 @@ impl SeenVcpu {
         self.sints.as_ref()?.get(sint.number() as usize).copied()
     }
 
+    /// Tells whether the destination of an MSI means the local APIC, be it enabled or not.
+    fn is_meant(&self, msi: &Msi, api: X2ApicApi) -> bool {
+        self.apic.accepts(msi.destination(api.format), api.quirk)
+    }
+
+    /// Tells whether the local APIC accepts an MSI, if it is decoded and matched as `api` says.
+    fn accepts(&self, msi: &Msi, api: X2ApicApi) -> bool {
+        let takes = match self.enabled {
+            Enabled::Yes => true,
+            Enabled::NotBySpiv => msi.delivery() == Delivery::Other,
+            Enabled::NotByApicBase => false,
+        };
+
+        takes && msi.is_valid(api.format) && self.is_meant(msi, api)
+    }
+
     /// Takes note of the vectors that the pins among `routes` send the vCPU, if destinations are
     /// decoded and matched as `api` says.
     pub(crate) fn note_pins(&mut self, routes: &[SeenRoute], pins: ReservedPins, api: X2ApicApi) {
         for (gsi, msi) in routes.iter().filter_map(SeenRoute::msi) {
-            if !pins.contains(gsi)
-                || msi.delivery() != Delivery::Vector
-                || !self.apic.accepts(msi.destination(api.format), api.quirk)
+            if !pins.contains(gsi) || msi.delivery() != Delivery::Vector || !self.accepts(&msi, api)
             {
                 continue;
             }
@@ -177,9 +205,7 @@ impl SeenVm<'_> {
     /// in KVM leads is not known.
     pub(crate) fn reaches(&self, target: &Target, vcpu: &SeenVcpu) -> bool {
         match *target {
-            Target::Msi(msi) => vcpu
-                .apic
-                .accepts(msi.destination(self.api.format), self.api.quirk),
+            Target::Msi(msi) => vcpu.accepts(&msi, self.api),
             Target::Sint { vp_index, sint } => {
                 vcpu.vp_index == Some(vp_index)
                     && Sint::new(sint)
@@ -197,8 +223,8 @@ impl SeenVm<'_> {
             .filter(move |vcpu| self.reaches(target, vcpu))
     }
 
-    /// Returns the GSIs of the pins because of which a vCPU reports the EOI of `vector`. There are
-    /// none if that is stale.
+    /// Returns the GSIs of the pins because of which a vCPU reports the EOI of `vector`, be its local APIC
+    /// enabled or not. There are none if that is stale.
     pub(crate) fn pins_of<'b>(
         &'b self,
         vcpu: &'b SeenVcpu,
@@ -211,8 +237,8 @@ impl SeenVm<'_> {
                     .pins
                     .and_then(|pins| route.route().kept(pins, self.parity));
 
-                matches!(kept, Some(Kept::Level(msi)) if msi.vector() == vector)
-                    && self.reaches(&route.target, vcpu)
+                matches!(kept, Some(Kept::Level(msi))
+                    if msi.vector() == vector && vcpu.is_meant(&msi, self.api))
             })
             .map(|route| route.gsi)
     }

@@ -329,7 +329,16 @@ pub fn parse(text: &str) -> Result<Vm, String> {
         .iter()
         .map(Route::seen)
         .collect::<Result<_, _>>()?;
+    // A table that is shown may have been set before KVM_CAP_X2APIC_API. This one is to be set.
+    let refused =
+        |route: &&SeenRoute| matches!(route.msi(), Some((_, msi)) if !msi.is_valid(api.format));
 
+    if let Some(route) = routes.iter().find(refused) {
+        return Err(format!(
+            "GSI {}: with 32-bit IDs, bits 7:0 of address_hi have to be 0",
+            route.gsi
+        ));
+    }
     Vm::new(
         api,
         input.reserved_pins.map(|pins| pins.0),

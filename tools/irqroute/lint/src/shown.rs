@@ -8,7 +8,7 @@ use crate::{
         lines::{ROUTE_COLUMNS, VCPU_COLUMNS},
         msi::{Msi, MsiFormat},
         remark::delivery_name,
-        seen::{SeenRoute, SeenVcpu, Sints, Target},
+        seen::{Enabled, SeenRoute, SeenVcpu, Sints, Target},
         sint::{Sint, SintRegister},
         vector::VectorSet,
     },
@@ -63,14 +63,20 @@ fn after<'a, const N: usize>(words: &'a str, names: [&str; N]) -> Option<[&'a st
     parts.next().is_none().then_some(found)
 }
 
-/// An MSI that means what the words say, where the destination may have 32 bits.
+/// An MSI that means what the words say, where the destination may have 32 bits. It is not valid then if
+/// there is something below them.
 fn msi(vector: &str, trigger: &str, delivery: &str, destination: &str) -> Result<Msi, String> {
-    let (mda, logical) = match (
+    if (vector, trigger, delivery, destination) == ("-", "-", "-", "unset") {
+        return Ok(Msi::default());
+    }
+
+    let (mda, logical, invalid) = match (
         after(destination, ["physical"]),
         after(destination, ["logical"]),
     ) {
-        (Some([mda]), _) => (number(mda)?, 0),
-        (_, Some([mda])) => (number(mda)?, 1),
+        (Some([mda]), _) => (number(mda)?, 0, 0),
+        (_, Some([mda])) => (number(mda)?, 1, 0),
+        _ if destination == "invalid" => (0, 0, 1),
         _ => return unknown(destination),
     };
     let level = match trigger {
@@ -84,7 +90,7 @@ fn msi(vector: &str, trigger: &str, delivery: &str, destination: &str) -> Result
 
     Ok(Msi {
         address_lo: 0xfee0_0000 | (mda & 0xff) << 12 | logical << 2,
-        address_hi: mda & !0xff,
+        address_hi: mda & !0xff | invalid,
         data: u32::from(byte(vector)?) | u32::from(mode) << 8 | level << 15,
     })
 }
@@ -142,6 +148,7 @@ struct Vcpu {
     /// The model of logical destinations in xAPIC mode.
     mode: Option<Option<LogicalModel>>,
     logical_id: Option<u32>,
+    enabled: Option<Enabled>,
     vp_index: Option<Option<u32>>,
     synic: Option<Option<Sints>>,
 }
@@ -161,6 +168,7 @@ impl Vcpu {
             apic_id: None,
             mode: None,
             logical_id: None,
+            enabled: None,
             vp_index: None,
             synic: None,
         }
@@ -182,6 +190,16 @@ impl Vcpu {
                 once(&mut self.mode, model)
             }
             ("logical_id", [id]) => once(&mut self.logical_id, number(id)?),
+            ("enabled", [enabled]) => {
+                let enabled = match *enabled {
+                    "yes" => Enabled::Yes,
+                    "no:spiv" => Enabled::NotBySpiv,
+                    "no:apic_base" => Enabled::NotByApicBase,
+                    _ => return unknown(enabled),
+                };
+
+                once(&mut self.enabled, enabled)
+            }
             ("vp_index", ["unknown"]) => once(&mut self.vp_index, None),
             ("vp_index", [vp_index]) => once(&mut self.vp_index, Some(number(vp_index)?)),
             ("synic", ["on"]) => once(
@@ -214,6 +232,7 @@ impl Vcpu {
             apic_id: Some(apic_id),
             mode: Some(mode),
             logical_id: Some(logical_id),
+            enabled: Some(enabled),
             vp_index: Some(vp_index),
             synic: Some(sints),
         } = self
@@ -237,6 +256,7 @@ impl Vcpu {
         };
         let mut seen = SeenVcpu::new(id, apic, VectorSet::EMPTY, None);
 
+        seen.enabled = enabled;
         seen.vp_index = vp_index;
         seen.sints = sints;
         Ok(seen)

@@ -101,15 +101,6 @@ impl Vm {
             if route.gsi as usize >= MAX_ROUTES {
                 return Err(format!("GSI {}, of {MAX_ROUTES} from 0", route.gsi));
             }
-            if route
-                .msi()
-                .is_some_and(|(_, msi)| !msi.is_valid(api.format))
-            {
-                return Err(format!(
-                    "GSI {}: with 32-bit IDs, bits 7:0 of address_hi have to be 0",
-                    route.gsi
-                ));
-            }
         }
         if vcpus.len() > MAX_VCPUS {
             return Err(format!("{} vCPUs, of {MAX_VCPUS} at most", vcpus.len()));

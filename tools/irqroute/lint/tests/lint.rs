@@ -428,7 +428,7 @@ fn files_are_whole() {
     let routes = "gsi type pin vector trigger delivery destination apic_ids vcpus posted remarks\n\
                   4 msi yes 0x34 level fixed physical:0x1 1 1 - -\n";
     let vcpus =
-        "vcpu what value\n1 apic_id 1\n1 mode x2apic\n1 logical_id 0x2\n1 eoi_exit 0x34 gsis 4\n\
+        "vcpu what value\n1 apic_id 1\n1 mode x2apic\n1 logical_id 0x2\n1 enabled yes\n1 eoi_exit 0x34 gsis 4\n\
                  1 requested -\n1 in_service -\n1 vp_index 0\n1 synic on\n";
     let files = format!("{routes}{vcpus}");
 
@@ -445,12 +445,12 @@ fn files_are_whole() {
         (
             &[][..],
             format!("{files}{vcpus}"),
-            "line 12: this file was read before",
+            "line 13: this file was read before",
         ),
         (
             &[],
             format!("{files}1 mode x2apic\n"),
-            "line 12: this was said before",
+            "line 13: this was said before",
         ),
         (
             &["--reserved-pins", "4"],
@@ -473,7 +473,7 @@ fn files_are_whole() {
         (
             &[],
             format!("{files}1 sint 16 masked gsis 7\n"),
-            "line 12: SINT 16",
+            "line 13: SINT 16",
         ),
         (
             &[],
@@ -557,13 +557,43 @@ fn what_makes_no_sense() {
     expect_error(&["/nonexistent"], "", "/nonexistent: ");
 }
 
+/// Routes that mean nobody, and vCPUs that take nothing.
+#[test]
+fn files_show_who_takes_nothing() {
+    let routes = "gsi type pin vector trigger delivery destination apic_ids vcpus posted remarks\n\
+                  4 msi yes - - - unset - - - -\n\
+                  5 msi yes 0x35 edge fixed invalid - - - reaches_nobody\n\
+                  6 msi yes 0x36 edge fixed physical:0x1 1 1 - -\n\
+                  7 msi yes 0x00 edge nmi physical:0x1 1 1 - no_vector\n";
+    let invalid = "5 reaches_nobody yes no vCPU accepts the destination\n";
+    let disabled = "6 reaches_nobody yes no vCPU accepts the destination\n";
+    let nmi = "7 no_vector no delivery mode nmi has no vector, and no EOI\n";
+    let nmi_to_nobody = "7 reaches_nobody yes no vCPU accepts the destination\n";
+
+    for (enabled, remarks) in [
+        ("yes", vec![invalid, nmi]),
+        ("no:spiv", vec![invalid, disabled, nmi]),
+        ("no:apic_base", vec![invalid, disabled, nmi, nmi_to_nobody]),
+    ] {
+        let files = format!(
+            "{routes}vcpu what value\n1 apic_id 1\n1 mode x2apic\n1 logical_id 0x2\n\
+             1 enabled {enabled}\n1 vp_index 0\n1 synic off\n"
+        );
+
+        assert_eq!(
+            run(&[], &files),
+            (1, COLUMNS.to_string() + &remarks.concat(), String::new())
+        );
+    }
+}
+
 /// Files do not show what was set by KVM_CAP_X2APIC_API and KVM_CAP_SPLIT_IRQCHIP.
 #[test]
 fn options_say_what_files_do_not() {
     let files = "gsi type pin vector trigger delivery destination apic_ids vcpus posted remarks\n\
                  4 msi yes 0x34 level fixed physical:0xff - - - -\n\
                  30 msi no 0x35 level fixed physical:0x1 - - - -\n\
-                 vcpu what value\n1 apic_id 1\n1 mode x2apic\n1 logical_id 0x2\n\
+                 vcpu what value\n1 apic_id 1\n1 mode x2apic\n1 logical_id 0x2\n1 enabled yes\n\
                  1 vp_index 0\n1 synic off\n";
     let outside = |pins| {
         format!("30 level_outside_pins yes level-triggered, but the {pins} pins end below: its EOI is not reported\n")

@@ -11,7 +11,7 @@ use super::routing::{
         },
         msi::{Msi, MsiFormat},
         route::ReservedPins,
-        seen::{Pending, SeenRoute, SeenVcpu, SeenVm, Target},
+        seen::{Enabled, Pending, SeenRoute, SeenVcpu, SeenVm, Target},
         sint::SintRegister,
         vector::VectorSet,
     },
@@ -256,6 +256,7 @@ fn vcpus() {
             "9 apic_id 12\n\
              9 mode xapic_flat\n\
              9 logical_id 0x80\n\
+             9 enabled yes\n\
              9 eoi_exit 0x31 gsis 5-7\n\
              9 eoi_exit 0x99 gsis - stale\n\
              9 requested 0x31,0x32\n\
@@ -271,10 +272,104 @@ fn vcpus() {
             "1 apic_id 1\n\
              1 mode x2apic\n\
              1 logical_id 0x2\n\
+             1 enabled yes\n\
              1 requested unknown\n\
              1 in_service unknown\n\
              1 vp_index unknown\n\
              1 synic off\n"
+        );
+    });
+}
+
+/// An I/O APIC in KVM hears of EOIs without an exit.
+#[test]
+fn without_pins_no_eoi_exits() {
+    with_vm(&[], |vm| {
+        let vm = SeenVm { pins: None, ..*vm };
+        let lines = VcpuLines(&vm, &vm.vcpus[4]).to_string();
+
+        assert!(!lines.contains("eoi_exit"), "{lines}");
+    });
+}
+
+#[test]
+fn apics_that_are_not_enabled() {
+    with_vm(
+        &[msi(5, 0xfee0_0000, 0x31), msi(6, 0xfee0_0000, 0x400)],
+        |vm| {
+            for (enabled, name, routes) in [
+                (
+                    Enabled::Yes,
+                    "yes",
+                    ["physical:0x0 0 0 - -", "physical:0x0 0 0 - no_vector"],
+                ),
+                (
+                    Enabled::NotBySpiv,
+                    "no:spiv",
+                    [
+                        "physical:0x0 - - - reaches_nobody",
+                        "physical:0x0 0 0 - no_vector",
+                    ],
+                ),
+                (
+                    Enabled::NotByApicBase,
+                    "no:apic_base",
+                    [
+                        "physical:0x0 - - - reaches_nobody",
+                        "physical:0x0 - - - no_vector,reaches_nobody",
+                    ],
+                ),
+            ] {
+                let vcpus = [SeenVcpu {
+                    enabled,
+                    ..vm.vcpus[0]
+                }];
+                let vm = SeenVm {
+                    vcpus: &vcpus,
+                    ..*vm
+                };
+
+                assert!(VcpuLines(&vm, &vcpus[0])
+                    .to_string()
+                    .contains(&format!("\n0 enabled {name}\n")));
+                for (route, end) in vm.routes.iter().zip(routes) {
+                    let line = RouteLine(&vm, route, None).to_string();
+
+                    assert!(line.trim_end().ends_with(end), "{line}");
+                }
+            }
+        },
+    );
+}
+
+/// What is not set, and what KVM refuses where destinations have 32 bits.
+#[test]
+fn routes_without_a_destination() {
+    let invalid = SeenRoute {
+        gsi: 6,
+        target: Target::Msi(Msi {
+            address_lo: 0xfee0_0000,
+            address_hi: 1,
+            data: 0x31,
+        }),
+    };
+
+    with_vm(&[msi(5, 0, 0), invalid], |vm| {
+        let line = |vm: &SeenVm<'_>, i: usize| RouteLine(vm, &vm.routes[i], None).to_string();
+
+        assert_eq!(line(vm, 0).trim_end(), "5 msi yes - - - unset - - - -");
+        assert_eq!(
+            line(vm, 1).trim_end(),
+            "6 msi yes 0x31 edge fixed physical:0x0 0 0 - -"
+        );
+
+        let api = X2ApicApi {
+            format: MsiFormat::X2Apic,
+            ..vm.api
+        };
+        assert_eq!(
+            line(&SeenVm { api, ..*vm }, 1).trim_end(),
+            "6 msi yes 0x31 edge fixed invalid - - - reaches_nobody"
         );
     });
 }

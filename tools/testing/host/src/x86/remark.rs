@@ -131,6 +131,24 @@ fn vectors_below_sixteen() {
     expect(sint(40, 0, 3), Some(24), &["vector_below_16"]);
 }
 
+/// A pin that the guest has not set up is nothing odd; one that was set up with vector 0 is.
+#[test]
+fn routes_that_are_not_set() {
+    let unset = |gsi| SeenRoute {
+        gsi,
+        target: Target::Msi(Msi::default()),
+    };
+
+    for pins in [None, Some(24)] {
+        expect(unset(5), pins, &[]);
+        expect(unset(24), pins, &[]);
+    }
+    assert_eq!(
+        names(&[unset(5), unset(6), route(7, 0, 0)], Some(24)),
+        [(5, vec![]), (6, vec![]), (7, vec!["vector_below_16"])]
+    );
+}
+
 #[test]
 fn level_routes_outside_the_pins() {
     for (gsi, level, pins, is_outside) in [
@@ -283,6 +301,14 @@ fn what_loses_interrupts() {
         (Remark::SintMasked(2), true),
     ] {
         assert_eq!(remark.loses(), loses, "{remark:?}");
+    }
+    // SMI, NMI and INIT arrive; ExtINT and the reserved modes do not.
+    for mode in 2..8 {
+        assert_eq!(
+            Remark::NoVector(mode).loses(),
+            ![2, 4, 5].contains(&mode),
+            "{mode}"
+        );
     }
 }
 

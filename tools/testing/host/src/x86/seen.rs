@@ -11,7 +11,7 @@ use super::{
             apic::{BroadcastQuirk, X2ApicApi},
             msi::MsiFormat,
             route::{ReservedPins, Route},
-            seen::{SeenRoute, SeenVcpu, SeenVm, Target},
+            seen::{Enabled, SeenRoute, SeenVcpu, SeenVm, Target},
             sint::SintRegister,
             vector::VectorSet,
         },
@@ -53,6 +53,9 @@ fn vms() -> impl Strategy<Value = (Case, Vec<Lapic>)> {
     })
 }
 
+/// Whether the local APICs of a VM are enabled, of all of which there are examples.
+const ENABLED: [Enabled; 3] = [Enabled::Yes, Enabled::NotBySpiv, Enabled::NotByApicBase];
+
 /// Calls `check` with a VM as files see it.
 fn with_seen<R>(
     case: &Case,
@@ -63,7 +66,8 @@ fn with_seen<R>(
     let routes: Vec<_> = case.table.iter().map(seen_route).collect();
     let mut vcpus: Vec<_> = lapics.iter().map(seen_vcpu).collect();
 
-    for vcpu in &mut vcpus {
+    for (vcpu, enabled) in vcpus.iter_mut().zip(ENABLED.iter().cycle()) {
+        vcpu.enabled = *enabled;
         vcpu.note_pins(&routes, case.pins(), case.api());
     }
     check(&SeenVm {
@@ -78,11 +82,23 @@ fn with_seen<R>(
 /// The numbers of the vCPUs that accept a route in KVM.
 fn accepting(case: &Case, lapics: &[Lapic], entry: &Entry) -> Vec<u32> {
     let irq = reference::msi_to_lapic_irq(&case.arch, entry.payload);
+    let is_refused = case.arch.x2apic_format && entry.payload[1] % 0x100 != 0;
 
     lapics
         .iter()
-        .filter(|lapic| reference::match_dest(&case.arch, lapic, irq.dest_id, irq.logical))
-        .map(|lapic| lapic.vcpu_id)
+        .zip(ENABLED.iter().cycle())
+        .filter(|(lapic, enabled)| {
+            let takes = match enabled {
+                Enabled::Yes => true,
+                Enabled::NotBySpiv => !has_vector(entry),
+                Enabled::NotByApicBase => false,
+            };
+
+            takes
+                && !is_refused
+                && reference::match_dest(&case.arch, lapic, irq.dest_id, irq.logical)
+        })
+        .map(|(lapic, _)| lapic.vcpu_id)
         .collect()
 }
 

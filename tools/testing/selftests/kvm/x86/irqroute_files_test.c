@@ -147,28 +147,58 @@ TEST_F(files, routes)
 	EXPECT_FILE("routes", ROUTE_COLUMNS);
 }
 
-/* Where the high half of the address counts from now on, the destination is another one. */
+/* Where the high half of the address counts from now on, the destination is another one, or none. */
 TEST_F(files, format_of_destinations)
 {
+	struct kvm_irq_routing_entry invalid = msi_route(6, EDGE_MSI(0, 0x32));
 	struct irq_cpu cpu;
 
 	if (!has_files(vm_create_split_with_cpus(&cpu, 1, NR_PINS, guest_x2apic),
 		       &self->vm, self->dir))
 		SKIP(return, NO_FILES);
-	SET_ROUTES(self->vm, msi_route(5, LEVEL_MSI(0x100, 0x31)));
+	invalid.u.msi.address_hi |= 1;
+	SET_ROUTES(self->vm, msi_route(5, LEVEL_MSI(0x100, 0x31)), invalid);
 	EXPECT_LINE("routes", "5 msi yes 0x31 level fixed physical:0x0 0 0 - -");
+	EXPECT_LINE("routes", "6 msi yes 0x32 edge fixed physical:0x0 0 0 - -");
 	vm_enable_cap(self->vm, KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS);
 	EXPECT_LINE("routes", "5 msi yes 0x31 level fixed physical:0x100 - - - reaches_nobody");
+	TEST_ASSERT(irq_line_status(self->vm, 6, 1) < 0, "KVM takes the address");
+	EXPECT_LINE("routes", "6 msi yes 0x32 edge fixed invalid - - - reaches_nobody");
+}
+
+/* VMMs route pins like this that the guest has not set up, of which none is odd. */
+TEST_F(files, pins_that_are_not_set)
+{
+	struct kvm_irq_routing_entry unset[2] = {};
+	struct irq_cpu cpu;
+	int i;
+
+	if (!has_files(vm_create_split_with_cpus(&cpu, 1, NR_PINS, guest_x2apic),
+		       &self->vm, self->dir))
+		SKIP(return, NO_FILES);
+	for (i = 0; i < ARRAY_SIZE(unset); i++) {
+		unset[i].gsi = 5 + i;
+		unset[i].type = KVM_IRQ_ROUTING_MSI;
+	}
+	SET_ROUTES(self->vm, unset[0], unset[1], msi_route(7, EDGE_MSI(0, 0)));
+	EXPECT_FILE("routes", ROUTE_COLUMNS
+		    "5 msi yes - - - unset - - - -\n"
+		    "6 msi yes - - - unset - - - -\n"
+		    "7 msi yes 0x00 edge fixed physical:0x0 0 0 - vector_below_16\n");
+	EXPECT_FILE("remarks", REMARK_COLUMNS
+		    "7 vector_below_16 yes vector 0x0 is never delivered\n");
 }
 
 /* The default routes of KVM's own interrupt controllers, to a pin of one or of two. */
 TEST_F(files, irqchip_routes)
 {
+	struct irq_cpu cpu;
 	char *text, *at;
 	u32 lines = 0;
 
 	if (!has_files(vm_create(1), &self->vm, self->dir))
 		SKIP(return, NO_FILES);
+	irq_cpu_add(&cpu, self->vm, 0, guest_x2apic);
 	EXPECT_LINE("routes", "0 irqchip no - - - ioapic:0 - - - -");
 	EXPECT_LINE("routes", "0 irqchip no - - - pic_master:0 - - - -");
 	EXPECT_LINE("routes", "15 irqchip no - - - pic_slave:7 - - - -");
@@ -178,6 +208,13 @@ TEST_F(files, irqchip_routes)
 	for (at = text; (at = strchr(at, '\n')); at++)
 		lines++;
 	TEST_ASSERT_EQ(lines, 1 + 24 + 16);
+	free(text);
+
+	/* KVM hears of the EOIs of its own I/O APIC without an exit. */
+	irq_cpu_call(&cpu, guest_nop, 0, 0);
+	text = read_vm_file(self->dir, "vcpus");
+	TEST_ASSERT(strstr(text, "0 enabled yes\n") && !strstr(text, "eoi_exit"),
+		    "An EOI exits, or the vCPU lacks:\n%s", text);
 	free(text);
 }
 
@@ -212,6 +249,7 @@ TEST_F(files, vcpus)
 			    "0 apic_id 0\n"
 			    "0 mode x2apic\n"
 			    "0 logical_id 0x1\n"
+			    "0 enabled yes\n"
 			    "0 eoi_exit 0x31 gsis 5-6,8\n"
 			    "0 requested -\n"
 			    "0 in_service -\n"
@@ -220,6 +258,7 @@ TEST_F(files, vcpus)
 			    "1 apic_id 1\n"
 			    "1 mode x2apic\n"
 			    "1 logical_id 0x2\n"
+			    "1 enabled yes\n"
 			    "1 eoi_exit 0x42 gsis 9\n"
 			    "1 requested -\n"
 			    "1 in_service -\n"
@@ -268,6 +307,34 @@ TEST_F(files, modes_of_an_apic)
 	irq_cpu_call(&cpu, guest_x2apic, 0, 0);
 	EXPECT_LINE("vcpus", "0 mode x2apic");
 	EXPECT_LINE("vcpus", "0 apic_id 0");
+}
+
+/* Who takes no interrupts is not reached. */
+TEST_F(files, apics_that_are_not_enabled)
+{
+	struct irq_cpu cpu;
+	u64 base;
+
+	if (!has_files(vm_create_split_with_cpus(&cpu, 1, NR_PINS, guest_xapic),
+		       &self->vm, self->dir))
+		SKIP(return, NO_FILES);
+	SET_ROUTES(self->vm, msi_route(5, LEVEL_MSI(0, 0x31)),
+		   msi_route(6, EDGE_MSI(0, 0, .delivery_mode = APIC_DM_NMI)));
+	EXPECT_LINE("vcpus", "0 enabled yes");
+	EXPECT_LINE("routes", "5 msi yes 0x31 level fixed physical:0x0 0 0 - -");
+
+	irq_cpu_apic_write(&cpu, APIC_SPIV, 0xff);
+	EXPECT_LINE("vcpus", "0 enabled no:spiv");
+	EXPECT_LINE("routes", "5 msi yes 0x31 level fixed physical:0x0 - - - reaches_nobody");
+	EXPECT_LINE("routes", "6 msi yes 0x00 edge nmi physical:0x0 0 0 - no_vector");
+	TEST_ASSERT(irq_line_status(self->vm, 5, 1) <= 0, "KVM delivers it");
+
+	base = vcpu_get_msr(cpu.vcpu, MSR_IA32_APICBASE);
+	vcpu_set_msr(cpu.vcpu, MSR_IA32_APICBASE, base & ~(u64)MSR_IA32_APICBASE_ENABLE);
+	EXPECT_LINE("vcpus", "0 enabled no:apic_base");
+	EXPECT_LINE("routes", "5 msi yes 0x31 level fixed physical:0x0 - - - reaches_nobody");
+	EXPECT_LINE("routes", "6 msi yes 0x00 edge nmi physical:0x0 - - - no_vector,reaches_nobody");
+	TEST_ASSERT(irq_line_status(self->vm, 6, 1) <= 0, "KVM delivers it");
 }
 
 TEST_F(files, sints)
