@@ -108,7 +108,7 @@ static inline u32 read_files_of_vm(const char *vm)
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		text = read_vm_file(path, names[i]);
 		if (!text) {
-			/* The VM is gone, or the module goes; or no IRQs are posted at all (arm64). */
+			/* The VM is gone, the module goes, or it posts no IRQs. */
 			TEST_ASSERT(errno == ENOENT || errno == EIO || errno == ENXIO,
 				    "Cannot read %s, errno %d", names[i], errno);
 			continue;

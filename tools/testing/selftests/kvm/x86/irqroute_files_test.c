@@ -147,7 +147,7 @@ TEST_F(files, routes)
 	EXPECT_FILE("routes", ROUTE_COLUMNS);
 }
 
-/* Where the high half of the address counts from now on, the destination is another one, or none. */
+/* Where the high half of the address counts from now on, it changes the destination. */
 TEST_F(files, format_of_destinations)
 {
 	struct kvm_irq_routing_entry invalid = msi_route(6, EDGE_MSI(0, 0x32));
@@ -333,7 +333,8 @@ TEST_F(files, apics_that_are_not_enabled)
 	vcpu_set_msr(cpu.vcpu, MSR_IA32_APICBASE, base & ~(u64)MSR_IA32_APICBASE_ENABLE);
 	EXPECT_LINE("vcpus", "0 enabled no:apic_base");
 	EXPECT_LINE("routes", "5 msi yes 0x31 level fixed physical:0x0 - - - reaches_nobody");
-	EXPECT_LINE("routes", "6 msi yes 0x00 edge nmi physical:0x0 - - - no_vector,reaches_nobody");
+	EXPECT_LINE("routes",
+		    "6 msi yes 0x00 edge nmi physical:0x0 - - - no_vector,reaches_nobody");
 	TEST_ASSERT(irq_line_status(self->vm, 6, 1) <= 0, "KVM delivers it");
 }
 
