@@ -80,9 +80,7 @@ impl bindings::kvm_irqroute_apic_view {
             }
         }
     }
-}
 
-impl bindings::kvm_irqroute_apic_view {
     /// Tells whether the local APIC is enabled.
     pub(crate) fn enabled(&self) -> Enabled {
         match (self.hw_enabled, self.sw_enabled) {
