@@ -69,6 +69,8 @@ pub(crate) static kvm_irqroute_hooks: kvm_irqroute_hooks = kvm_irqroute_hooks {
     #[cfg(CONFIG_X86)]
     scan: Some(x86::scan),
     #[cfg(CONFIG_X86)]
+    eoi: Some(x86::eoi),
+    #[cfg(CONFIG_X86)]
     deliver_sint: Some(x86::deliver_sint),
     #[cfg(CONFIG_X86)]
     ack_sint: Some(x86::ack_sint),

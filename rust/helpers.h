@@ -52,6 +52,19 @@ int irqroute_count_postings(struct kvm *kvm, u32 *nr);
  */
 u32 irqroute_find_posting(struct kvm *kvm, u32 gsi);
 
+/* The EOI of a vCPU, and the pins whose level-triggered routes have its vector, as far as there is room. */
+struct irqroute_eoi {
+	u32 vcpu_id;
+	u32 nr_pins;	/* also without room */
+	u32 pins[16];
+};
+
+/*
+ * x86: what is known of the EOI of a vector by the current table.  Returns whether KVM was
+ * built from the same headers.  Any context; the vCPU's own thread, which is in KVM_RUN.
+ */
+bool irqroute_view_eoi(struct kvm_vcpu *vcpu, u8 vector, struct irqroute_eoi *eoi);
+
 /* x86: VP indexes are lower. */
 u32 irqroute_max_vcpus(void);
 

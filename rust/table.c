@@ -7,7 +7,9 @@
 #include <linux/hashtable.h>
 #include <linux/kvm_host.h>
 #include <linux/kvm_irqfd.h>
+#include <linux/msi.h>
 #include <linux/sched.h>
+#include <linux/srcu.h>
 
 #include "helpers.h"
 
@@ -132,6 +134,37 @@ u32 irqroute_find_posting(struct kvm *kvm, u32 gsi)
 	}
 	spin_unlock_irq(&kvm->irqfds.lock);
 	return posting;
+}
+
+bool irqroute_view_eoi(struct kvm_vcpu *vcpu, u8 vector, struct irqroute_eoi *eoi)
+{
+	const struct kvm_kernel_irq_routing_entry *e;
+	struct kvm_irq_routing_table *table;
+	struct kvm *kvm = vcpu->kvm;
+	int idx;
+	u32 i;
+
+	if (!is_known(kvm))
+		return false;
+
+	eoi->vcpu_id = vcpu->vcpu_id;
+	eoi->nr_pins = 0;
+	idx = srcu_read_lock(&kvm->irq_srcu);
+	table = srcu_dereference(kvm->irq_routing, &kvm->irq_srcu);
+	for (i = 0; i < table->nr; i++) {
+		struct msi_msg msg;
+
+		e = &table->entries[i];
+		msg.data = e->msi.data;
+		if (e->type != KVM_IRQ_ROUTING_MSI || !msg.arch_data.is_level ||
+		    msg.arch_data.vector != vector || e->gsi >= kvm->arch.nr_reserved_ioapic_pins)
+			continue;
+		if (eoi->nr_pins < ARRAY_SIZE(eoi->pins))
+			eoi->pins[eoi->nr_pins] = e->gsi;
+		eoi->nr_pins++;
+	}
+	srcu_read_unlock(&kvm->irq_srcu, idx);
+	return true;
 }
 
 u32 irqroute_max_vcpus(void)

@@ -103,6 +103,29 @@ TRACE_EVENT(irqroute_scan,
 		  __get_str(added), __get_str(dropped), __get_str(stale))
 );
 
+/* The guest has ended an interrupt whose EOIs the vCPU reports, unless the guest keeps that from it. */
+TRACE_EVENT(irqroute_eoi,
+	TP_PROTO(u64 vm, u32 vcpu, u32 vector, const char *pins, bool reported),
+	TP_ARGS(vm, vcpu, vector, pins, reported),
+	TP_STRUCT__entry(
+		__field(u64, vm)
+		__field(u32, vcpu)
+		__field(u32, vector)
+		__string(pins, pins)
+		__field(bool, reported)
+	),
+	TP_fast_assign(
+		__entry->vm = vm;
+		__entry->vcpu = vcpu;
+		__entry->vector = vector;
+		__assign_str(pins);
+		__entry->reported = reported;
+	),
+	TP_printk("vm=%llu vcpu=%u vector=0x%02x pins=%s reported=%d",
+		  __entry->vm, __entry->vcpu, __entry->vector, __get_str(pins),
+		  __entry->reported)
+);
+
 /* An interrupt was sent to a SINT, or refused. */
 TRACE_EVENT(irqroute_sint,
 	TP_PROTO(u64 vm, u32 vp_index, u32 sint, const char *vector, const char *outcome),
@@ -148,22 +171,24 @@ TRACE_EVENT(irqroute_sint_ack,
 
 /* It was decided whether the interrupt of a device is posted; vcpu is an index then. */
 TRACE_EVENT(irqroute_post,
-	TP_PROTO(u64 vm, u32 vector, int vcpu, const char *outcome),
-	TP_ARGS(vm, vector, vcpu, outcome),
+	TP_PROTO(u64 vm, u32 gsi, u32 vector, int vcpu, const char *outcome),
+	TP_ARGS(vm, gsi, vector, vcpu, outcome),
 	TP_STRUCT__entry(
 		__field(u64, vm)
+		__field(u32, gsi)
 		__field(u32, vector)
 		__field(int, vcpu)
 		__string(outcome, outcome)
 	),
 	TP_fast_assign(
 		__entry->vm = vm;
+		__entry->gsi = gsi;
 		__entry->vector = vector;
 		__entry->vcpu = vcpu;
 		__assign_str(outcome);
 	),
-	TP_printk("vm=%llu vector=0x%02x vcpu=%d outcome=%s",
-		  __entry->vm, __entry->vector, __entry->vcpu, __get_str(outcome))
+	TP_printk("vm=%llu gsi=%u vector=0x%02x vcpu=%d outcome=%s",
+		  __entry->vm, __entry->gsi, __entry->vector, __entry->vcpu, __get_str(outcome))
 );
 #endif /* CONFIG_X86 */
 

@@ -62,6 +62,29 @@ pub(super) unsafe extern "C" fn scan(
     scan.highest_stale.map_or(NO_VECTOR, c_int::from)
 }
 
+/// Takes note of an EOI that KVM reports to userspace, or would if the guest did not keep it from that.
+///
+/// Context: any; called by the vCPU's own thread. Locks: none that this function relies on. Lifetime:
+/// pointers are used during the call only.
+///
+/// # Safety
+///
+/// `vm` must be bound, and `vcpu` one of its vCPUs, with its mutex held.
+pub(super) unsafe extern "C" fn eoi(
+    vm: *mut kvm_irqroute_vm,
+    vcpu: *mut kvm_vcpu,
+    vector: u8,
+    reported: bool,
+) {
+    // SAFETY: `vm` is bound during the call.
+    let vm = unsafe { borrow_vm(vm) };
+
+    // SAFETY: The caller is the thread that runs the vCPU, and holds its mutex.
+    if let Some(vcpu) = unsafe { ThisVcpu::new(vcpu) } {
+        vm.note_eoi(&vcpu, vector, reported);
+    }
+}
+
 /// Raises or lowers a line that is routed to a SINT.
 ///
 /// Context: any, also with interrupts disabled (irqfd). Locks: none that this function relies on.
@@ -182,7 +205,7 @@ pub(super) unsafe extern "C" fn put_apics(apics: *mut kvm_irqroute_apics) {
     }
 }
 
-/// Decides whether the interrupt of a device with a route to this MSI is posted, and where.
+/// Decides whether the interrupt of a device is posted whose GSI is routed to this MSI, and where.
 ///
 /// Context: any, also with interrupts disabled. Locks: `irqfds.lock`, which keeps `apics`. Lifetime:
 /// `apics` is read, and `target` written, during the call only.
@@ -196,6 +219,7 @@ pub(super) unsafe extern "C" fn put_apics(apics: *mut kvm_irqroute_apics) {
 pub(super) unsafe extern "C" fn post(
     vm: *mut kvm_irqroute_vm,
     apics: *const kvm_irqroute_apics,
+    gsi: u32,
     address_lo: u32,
     address_hi: u32,
     data: u32,
@@ -211,7 +235,7 @@ pub(super) unsafe extern "C" fn post(
         data,
     };
 
-    let posted = match vm.post(apics, &msi) {
+    let posted = match vm.post(apics, gsi, &msi) {
         Ok(posted) => kvm_irqroute_target {
             vcpu_idx: posted.vcpu,
             vector: posted.vector.into(),
@@ -526,7 +550,7 @@ mod tests {
                 .map(|(address, data)| {
                     let mut target = kvm_irqroute_target::default();
                     // SAFETY: The VM is bound, `made` was just made, and `target` is a local.
-                    let posting = unsafe { post(vm, made, address, 0, data, &mut target) };
+                    let posting = unsafe { post(vm, made, 24, address, 0, data, &mut target) };
 
                     match posting {
                         KVM_IRQROUTE_POSTED => Ok((target.vcpu_idx, target.vector)),

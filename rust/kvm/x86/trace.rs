@@ -11,7 +11,10 @@ use crate::{
     routing::{
         text::Text,
         x86::{
-            lines::Vectors,
+            lines::{
+                Gsis,
+                Vectors, //
+            },
             posting::{
                 Reason,
                 Target, //
@@ -91,6 +94,36 @@ pub(super) fn scan(
     }
 }
 
+/// Tells of the EOI of a vector that a vCPU reports, unless the guest keeps it from that. Any context.
+#[inline(always)]
+pub(super) fn eoi(
+    vm: u64,
+    vector: u8,
+    is_reported: bool,
+    view: impl FnOnce() -> Option<bindings::irqroute_eoi>,
+) {
+    #[cold]
+    #[inline(never)]
+    fn tell(vm: u64, vector: u8, is_reported: bool, eoi: &bindings::irqroute_eoi) {
+        let nr_pins = eoi.nr_pins as usize;
+        let pins = eoi.pins.get(..nr_pins).unwrap_or(&eoi.pins);
+
+        emit!(irqroute_eoi(
+            vm,
+            eoi.vcpu_id,
+            vector.into(),
+            Text::<96>::new(Gsis(pins, nr_pins)).as_c(),
+            is_reported,
+        ));
+    }
+
+    if is_wanted!(irqroute_eoi) {
+        if let Some(eoi) = view() {
+            tell(vm, vector, is_reported, &eoi);
+        }
+    }
+}
+
 /// Tells whether anyone wants to know of interrupts for SINTs. Any context.
 #[inline(always)]
 pub(super) fn sint_is_wanted() -> bool {
@@ -155,10 +188,10 @@ pub(super) fn sint_ack(vm: u64, vp_index: u32, number: u32, gsi: u32) {
 
 /// Tells whether the interrupt of a device is posted, and where. Any context.
 #[inline(always)]
-pub(super) fn post(vm: u64, vector: u8, decision: &Result<Target, Reason>) {
+pub(super) fn post(vm: u64, gsi: u32, vector: u8, decision: &Result<Target, Reason>) {
     #[cold]
     #[inline(never)]
-    fn tell(vm: u64, vector: u8, decision: &Result<Target, Reason>) {
+    fn tell(vm: u64, gsi: u32, vector: u8, decision: &Result<Target, Reason>) {
         let (vcpu, outcome) = match decision {
             Ok(target) => (target.vcpu as i32, c"posted"),
             Err(Reason::DeliveryMode) => (-1, c"delivery_mode"),
@@ -169,6 +202,7 @@ pub(super) fn post(vm: u64, vector: u8, decision: &Result<Target, Reason>) {
 
         emit!(irqroute_post(
             vm,
+            gsi,
             u32::from(vector),
             vcpu,
             outcome.as_char_ptr()
@@ -176,6 +210,6 @@ pub(super) fn post(vm: u64, vector: u8, decision: &Result<Target, Reason>) {
     }
 
     if is_wanted!(irqroute_post) {
-        tell(vm, vector, decision);
+        tell(vm, gsi, vector, decision);
     }
 }

@@ -74,6 +74,17 @@ impl ThisVcpu<'_> {
             _thread: NotThreadSafe,
         })
     }
+
+    /// Looks at an EOI of the vCPU, for a trace event. Any context. Returns nothing if KVM was built from
+    /// other headers than the module.
+    #[cold]
+    pub(crate) fn view_eoi(&self, vector: u8) -> Option<bindings::irqroute_eoi> {
+        let mut eoi = bindings::irqroute_eoi::default();
+
+        // SAFETY: By the invariants, the vCPU is valid, and this is its thread. `eoi` is a local that nothing
+        // else refers to and that outlives the call. The table is read under `irq_srcu`.
+        unsafe { bindings::irqroute_view_eoi(self.vcpu.as_ptr(), vector, &mut eoi) }.then_some(eoi)
+    }
 }
 
 /// A vCPU that an update asks whether it has to scan, or that a file shows, which its own thread may run meanwhile.

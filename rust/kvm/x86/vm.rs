@@ -583,11 +583,18 @@ impl Vm {
         }
     }
 
-    /// Decides where the interrupt of a device is posted, or why it goes to the host. Any context.
-    pub(crate) fn post(&self, apics: &Apics, msi: &Msi) -> Result<Target, Reason> {
+    /// Takes note of an EOI of a vCPU that is reported to userspace, unless the guest keeps it from that. Any
+    /// context.
+    pub(crate) fn note_eoi(&self, vcpu: &ThisVcpu<'_>, vector: u8, is_reported: bool) {
+        trace::eoi(self.number(), vector, is_reported, || vcpu.view_eoi(vector));
+    }
+
+    /// Decides where the interrupt of a device with this GSI is posted, or why it goes to the host. Any
+    /// context.
+    pub(crate) fn post(&self, apics: &Apics, gsi: u32, msi: &Msi) -> Result<Target, Reason> {
         let decision = apics.decide(msi, self.parity);
 
-        trace::post(self.number(), msi.vector(), &decision);
+        trace::post(self.number(), gsi, msi.vector(), &decision);
         self.stats.count(match decision {
             Ok(_) => Event::Posted,
             Err(Reason::DeliveryMode) => Event::RemappedDeliveryMode,

@@ -54,6 +54,19 @@ fn write_range(f: &mut Formatter<'_>, (first, last): (u32, u32)) -> Result {
     }
 }
 
+/// Some of so many GSIs, in the order in which they come, such as `0-3,7`.
+pub(crate) struct Gsis<'a>(pub(crate) &'a [u32], pub(crate) usize);
+
+impl Display for Gsis<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write_ranges(f, self.0.iter().copied())?;
+        if self.1 > self.0.len() {
+            f.write_str(",...")?;
+        }
+        Ok(())
+    }
+}
+
 /// The way that the interrupt of a device takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {

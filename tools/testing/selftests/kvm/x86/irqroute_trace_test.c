@@ -126,8 +126,82 @@ TEST_F(trace, scans)
 		      "scan: vcpu=0 apic_id=0 reported=0x31 added=unknown dropped=unknown stale=0x31\n");
 	EXPECT_EOI(&self->cpus[0], VECTORS(0x31));
 	EXPECT_EVENTS(&self->traced,
+		      "eoi: vcpu=0 vector=0x31 pins=5 reported=1\n"
 		      "scan: vcpu=0 apic_id=0 reported=- added=- dropped=0x31 stale=-\n",
+		      "eoi: vcpu=0 vector=0x31 pins=5 reported=1\n"
 		      "scan: vcpu=0 apic_id=0 reported=- added=unknown dropped=unknown stale=-\n");
+}
+
+/* With the pins whose level-triggered routes have the vector, whomever they lead to. */
+TEST_F(trace, eois)
+{
+	const struct kvm_irq_routing_entry edge = msi_route(8, EDGE_MSI(0, 0x44));
+	struct kvm_irq_routing_entry many[18];
+	struct kvm_vm *vm = self->traced.vm;
+	u32 i;
+
+	SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, 0x31)), msi_route(7, LEVEL_MSI(7, 0x31)),
+		   msi_route(6, EDGE_MSI(0, 0x31)), msi_route(4, LEVEL_MSI(0, 0x32)),
+		   msi_route(9, LEVEL_MSI(7, 0x51)), edge,
+		   msi_route(NR_PINS, LEVEL_MSI(0, 0x31)));
+	EXPECT_IDLE(&self->cpus[0]);
+	EXPECT_IDLE(&self->cpus[1]);
+	drop_events();
+	raise_gsi(vm, 5);
+	EXPECT_TAKE(&self->cpus[0], VECTORS(0x31), VECTORS(0x31));
+	EXPECT_SAME_EVENTS(&self->traced, "eoi: vcpu=0 vector=0x31 pins=5,7 reported=1\n");
+	/* The number that the vCPU was made with, not its APIC ID. */
+	raise_gsi(vm, 9);
+	EXPECT_TAKE(&self->cpus[1], VECTORS(0x51), VECTORS(0x51));
+	EXPECT_SAME_EVENTS(&self->traced, "eoi: vcpu=5 vector=0x51 pins=9 reported=1\n");
+	/* Nobody waits for that of an edge-triggered IRQ. */
+	raise_gsi(vm, 8);
+	EXPECT_TAKE(&self->cpus[0], VECTORS(0x44), NO_VECTORS);
+	EXPECT_SAME_EVENTS(&self->traced, "");
+
+	/* Userspace masks the pin meanwhile.  KVM itself forgets the vector. */
+	raise_gsi(vm, 4);
+	EXPECT_HOLD(&self->cpus[0], VECTORS(0x32));
+	SET_ROUTES(vm, edge);
+	drop_events();
+	irq_cpu_call(&self->cpus[0], guest_eoi, 0, 0);
+	EXPECT_EVENTS(&self->traced,
+		      "scan: vcpu=0 apic_id=0 reported=0x32 added=- dropped=0x31 stale=0x32\n"
+		      "eoi: vcpu=0 vector=0x32 pins=- reported=1\n"
+		      "scan: vcpu=0 apic_id=0 reported=- added=- dropped=0x32 stale=-\n",
+		      "scan: vcpu=0 apic_id=0 reported=- added=unknown dropped=unknown stale=-\n");
+
+	/* More pins than there is room for. */
+	for (i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = msi_route(i, LEVEL_MSI(0, 0x61));
+	TEST_ASSERT_EQ(__set_routes(vm, many, ARRAY_SIZE(many), 0), 0);
+	EXPECT_IDLE(&self->cpus[0]);
+	drop_events();
+	raise_gsi(vm, 17);
+	EXPECT_TAKE(&self->cpus[0], VECTORS(0x61), VECTORS(0x61));
+	EXPECT_SAME_EVENTS(&self->traced, "eoi: vcpu=0 vector=0x61 pins=0-15,... reported=1\n");
+}
+
+TEST_F(trace, eoi_that_the_guest_suppresses)
+{
+	struct irq_cpu cpu;
+	struct kvm_vm *vm;
+
+	if (!(kvm_check_cap(KVM_CAP_X2APIC_API) & KVM_X2APIC_ENABLE_SUPPRESS_EOI_BROADCAST))
+		SKIP(return, "KVM cannot suppress EOI broadcasts");
+
+	kvm_vm_free(self->traced.vm);
+	vm = vm_create_split(1, NR_PINS);
+	traced_vm_init(&self->traced, vm);
+	vm_enable_cap(vm, KVM_CAP_X2APIC_API, KVM_X2APIC_ENABLE_SUPPRESS_EOI_BROADCAST);
+	irq_cpu_add(&cpu, vm, 0, guest_x2apic);
+	SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, 0x31)));
+	irq_cpu_apic_write(&cpu, APIC_SPIV, APIC_SPIV_APIC_ENABLED | 0xff | APIC_SPIV_DIRECTED_EOI);
+	EXPECT_IDLE(&cpu);
+	drop_events();
+	raise_gsi(vm, 5);
+	EXPECT_TAKE(&cpu, VECTORS(0x31), NO_VECTORS);
+	EXPECT_SAME_EVENTS(&self->traced, "eoi: vcpu=0 vector=0x31 pins=5 reported=0\n");
 }
 
 /* One vector more than there is room for. */
@@ -284,18 +358,18 @@ TEST_F(trace, posting)
 	event_trace_write(EVENTS, "events/" EVENTS "/irqroute_post/enable", "1");
 
 	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(0, 0x31)));
-	EXPECT_EVENTS(&self->traced, "post: vector=0x31 vcpu=0 outcome=posted\n", "");
+	EXPECT_EVENTS(&self->traced, "post: gsi=24 vector=0x31 vcpu=0 outcome=posted\n", "");
 	/* The index of the vCPU that was made with the number 5. */
 	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(7, 0x32)));
-	EXPECT_EVENTS(&self->traced, "post: vector=0x32 vcpu=1 outcome=posted\n", "");
+	EXPECT_EVENTS(&self->traced, "post: gsi=24 vector=0x32 vcpu=1 outcome=posted\n", "");
 	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(9, 0x32)));
-	EXPECT_EVENTS(&self->traced, "post: vector=0x32 vcpu=-1 outcome=no_target\n", "");
+	EXPECT_EVENTS(&self->traced, "post: gsi=24 vector=0x32 vcpu=-1 outcome=no_target\n", "");
 	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(XAPIC_BROADCAST, 0x32)));
-	EXPECT_EVENTS(&self->traced, "post: vector=0x32 vcpu=-1 outcome=several\n", "");
+	EXPECT_EVENTS(&self->traced, "post: gsi=24 vector=0x32 vcpu=-1 outcome=several\n", "");
 	SET_ROUTES(vm, msi_route(NR_PINS, LEVEL_MSI(0, 0x32)));
-	EXPECT_EVENTS(&self->traced, "post: vector=0x32 vcpu=-1 outcome=level\n", "");
+	EXPECT_EVENTS(&self->traced, "post: gsi=24 vector=0x32 vcpu=-1 outcome=level\n", "");
 	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(0, 0, .delivery_mode = APIC_DM_NMI)));
-	EXPECT_EVENTS(&self->traced, "post: vector=0x00 vcpu=-1 outcome=delivery_mode\n", "");
+	EXPECT_EVENTS(&self->traced, "post: gsi=24 vector=0x00 vcpu=-1 outcome=delivery_mode\n", "");
 	close(device);
 	close(eventfd);
 }
