@@ -56,22 +56,24 @@ TRACE_EVENT(irqroute_update_end,
 	TP_printk("vm=%llu asked=%d", __entry->vm, __entry->asked)
 );
 
-/* A table was set, or an interrupt sent, by which interrupts are lost. */
+/* A route was set that loses interrupts, or an interrupt was, of a GSI that is not known (-1). */
 TRACE_EVENT(irqroute_remark,
-	TP_PROTO(u64 vm, const char *remark, const char *reason),
-	TP_ARGS(vm, remark, reason),
+	TP_PROTO(u64 vm, int gsi, const char *remark, const char *reason),
+	TP_ARGS(vm, gsi, remark, reason),
 	TP_STRUCT__entry(
 		__field(u64, vm)
+		__field(int, gsi)
 		__string(remark, remark)
 		__string(reason, reason)
 	),
 	TP_fast_assign(
 		__entry->vm = vm;
+		__entry->gsi = gsi;
 		__assign_str(remark);
 		__assign_str(reason);
 	),
-	TP_printk("vm=%llu remark=%s reason=\"%s\"",
-		  __entry->vm, __get_str(remark), __get_str(reason))
+	TP_printk("vm=%llu gsi=%d remark=%s reason=\"%s\"",
+		  __entry->vm, __entry->gsi, __get_str(remark), __get_str(reason))
 );
 
 #ifdef CONFIG_X86

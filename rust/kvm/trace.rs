@@ -161,12 +161,23 @@ pub(super) fn update_end(vm: u64, asked: Option<u32>) {
     }
 }
 
-/// Tells why interrupts are lost. Any context.
+/// Tells whether anyone wants to know why interrupts are lost. Any context.
+#[inline(always)]
+pub(super) fn remark_is_wanted() -> bool {
+    is_wanted!(irqroute_remark)
+}
+
+/// Tells why interrupts are lost, of a GSI if it is known. Any context.
 #[cold]
-pub(super) fn remark(vm: u64, name: &str, reason: impl core::fmt::Display) {
-    if is_wanted!(irqroute_remark) {
+pub(super) fn remark(vm: u64, gsi: Option<u32>, name: &str, reason: impl core::fmt::Display) {
+    if remark_is_wanted() {
         let (name, reason) = (Text::<32>::new(name), Text::<96>::new(reason));
 
-        emit!(irqroute_remark(vm, name.as_c(), reason.as_c()));
+        emit!(irqroute_remark(
+            vm,
+            gsi.map_or(-1, |gsi| gsi as i32),
+            name.as_c(),
+            reason.as_c()
+        ));
     }
 }

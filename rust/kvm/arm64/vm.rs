@@ -229,7 +229,7 @@ impl Vm {
 
     /// Counts an interrupt that is lost, and says so the first time.
     fn lose(&self, event: Event, remark: Remark, what: fmt::Arguments<'_>) {
-        trace::remark(self.number(), remark.name(), remark);
+        trace::remark(self.number(), None, remark.name(), remark);
         if self.stats.count(event) == 0 && host::may_log() {
             pr_warn!("{what}\n");
         }

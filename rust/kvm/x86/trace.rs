@@ -32,6 +32,7 @@ use kernel::prelude::*;
 
 pub(super) use crate::kvm::trace::{
     remark,
+    remark_is_wanted,
     update,
     update_end,
     update_skipped, //

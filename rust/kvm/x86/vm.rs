@@ -50,11 +50,13 @@ use crate::routing::{
             Target, //
         },
         remark,
+        route::ReservedPins,
         scan::{
             owed,
             scan,
             Scan, //
         },
+        seen::SeenRoute,
         sint::{
             self,
             Sint,
@@ -246,6 +248,9 @@ impl Vm {
         if let Some(new) = new.as_deref().filter(|new| new.may_lose()) {
             self.log_losing(new);
         }
+        if trace::remark_is_wanted() {
+            self.tell_losing(routes, pins);
+        }
         self.retired_bytes
             .store(if is_awaited { 0 } else { retired }, Relaxed);
         self.x2apic_format.store(view.x2apic_format.into(), Relaxed);
@@ -266,17 +271,30 @@ impl Vm {
         Ok((is_awaited, new))
     }
 
-    /// Says why interrupts by a table are lost, as far as its index shows it. In the log each reason is there
-    /// once for each VM, within a rate limit.
+    /// Emits an event for each route that loses interrupts, whatever the vCPUs are like.
+    #[cold]
+    #[inline(never)]
+    fn tell_losing(&self, routes: &[bindings::kvm_irq_routing_entry], pins: ReservedPins) {
+        // Without pins, it is not known here whether the irqchip is split.
+        let pins = (pins != ReservedPins(0)).then_some(pins);
+
+        for route in routes.iter().map(SeenRoute::from) {
+            for remark in remark::lasting(&route, pins).iter().flatten() {
+                if remark.loses() {
+                    trace::remark(self.number(), Some(route.gsi), remark.name(), remark);
+                }
+            }
+        }
+    }
+
+    /// Says in the log why interrupts by a table are lost, as far as its index shows it: each reason once for
+    /// each VM, within a rate limit.
     #[cold]
     #[inline(never)]
     fn log_losing(&self, new: &Index) {
         let remarks = remark::losing(new.level_routes().msis(), new.sints());
 
         for (bit, remark) in [1, 2].into_iter().zip(remarks) {
-            if let Some(remark) = &remark {
-                trace::remark(self.number(), remark.name(), remark);
-            }
             let logged = self.logged.load(Relaxed);
 
             if let Some(remark) = remark.filter(|_| logged & bit == 0 && host::may_log()) {

@@ -4,6 +4,7 @@
 
 use super::{
     msi::{Delivery, Msi, Trigger},
+    route::ReservedPins,
     seen::{SeenRoute, SeenVm, Target},
     sint::{Sint, SintRoute},
     vector::VectorSet,
@@ -113,37 +114,47 @@ fn below_16(vector: u8) -> Option<Remark> {
     (vector < FIRST_VECTOR).then_some(Remark::VectorBelow16(vector))
 }
 
+/// Returns what is odd about a route whatever the vCPUs are like. `pins` are those of a split irqchip.
+pub(crate) fn lasting(route: &SeenRoute, pins: Option<ReservedPins>) -> [Option<Remark>; 2] {
+    match route.target {
+        Target::Msi(msi) if msi.is_unset() => [None, None],
+        Target::Msi(msi) if msi.delivery() == Delivery::Other => {
+            [Some(Remark::NoVector(msi.delivery_mode())), None]
+        }
+        Target::Msi(msi) => {
+            let is_level = msi.trigger() == Trigger::Level;
+            let outside = pins.filter(|pins| is_level && !pins.contains(route.gsi));
+
+            [
+                below_16(msi.vector()),
+                outside.map(|pins| Remark::LevelOutsidePins(pins.0)),
+            ]
+        }
+        Target::Sint { sint, .. } if Sint::new(sint).is_none() => {
+            [Some(Remark::NoSuchSint(sint)), None]
+        }
+        _ => [None, None],
+    }
+}
+
 fn of_msi(vm: &SeenVm<'_>, route: &SeenRoute, msi: &Msi) -> Remarks {
     if msi.is_unset() {
         return [None; 4];
     }
 
+    let [vector, outside] = lasting(route, vm.pins);
     let nobody = vm
         .reached(&route.target)
         .next()
         .is_none()
         .then_some(Remark::ReachesNobody);
 
-    if msi.delivery() != Delivery::Vector {
-        return [
-            Some(Remark::NoVector(msi.delivery_mode())),
-            nobody,
-            None,
-            None,
-        ];
-    }
+    let shared = match msi.delivery() {
+        Delivery::Vector => other_pin(vm, route, msi.vector()).map(Remark::SharedVector),
+        Delivery::Other => None,
+    };
 
-    let outside = vm
-        .pins
-        .filter(|_| msi.trigger() == Trigger::Level && !vm.is_pin(route))
-        .map(|pins| Remark::LevelOutsidePins(pins.0));
-
-    [
-        below_16(msi.vector()),
-        outside,
-        nobody,
-        other_pin(vm, route, msi.vector()).map(Remark::SharedVector),
-    ]
+    [vector, outside, nobody, shared]
 }
 
 /// Returns the GSI of another pin that sends `vector`, which is that of `route`, to one vCPU that this

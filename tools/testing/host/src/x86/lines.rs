@@ -7,7 +7,8 @@ use super::routing::{
     x86::{
         apic::{ApicId, BroadcastQuirk, LogicalModel, X2ApicApi},
         lines::{
-            PostingLine, RemarkLines, RouteLine, VcpuLines, Way, POSTING_COLUMNS, ROUTE_COLUMNS,
+            Gsis, PostingLine, RemarkLines, RouteLine, VcpuLines, Way, POSTING_COLUMNS,
+            ROUTE_COLUMNS,
         },
         msi::{Msi, MsiFormat},
         route::ReservedPins,
@@ -372,4 +373,17 @@ fn routes_without_a_destination() {
             "6 msi yes 0x31 edge fixed invalid - - - reaches_nobody"
         );
     });
+}
+
+#[test]
+fn gsis() {
+    for (gsis, nr, expected) in [
+        (&[][..], 0, "-"),
+        (&[5], 1, "5"),
+        (&[0, 1, 2, 3, 7], 5, "0-3,7"),
+        (&[7, 3, 4, 4095, u32::MAX], 5, "7,3-4,4095,4294967295"),
+        (&[0, 1], 3, "0-1,..."),
+    ] {
+        assert_eq!(Gsis(gsis, nr).to_string(), expected);
+    }
 }

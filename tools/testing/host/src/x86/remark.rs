@@ -6,7 +6,7 @@ use super::routing::{
     x86::{
         apic::{ApicId, BroadcastQuirk, X2ApicApi},
         msi::{Msi, MsiFormat},
-        remark::{losing, may_lose, remarks, Remark},
+        remark::{lasting, losing, may_lose, remarks, Remark},
         route::ReservedPins,
         seen::{SeenRoute, SeenVcpu, SeenVm, Target},
         sint::{SintRegister, SintRoute},
@@ -309,6 +309,58 @@ fn what_loses_interrupts() {
             ![2, 4, 5].contains(&mode),
             "{mode}"
         );
+    }
+}
+
+#[test]
+fn what_routes_show_by_themselves() {
+    let (pins, nothing) = (Some(ReservedPins(24)), [None, None]);
+    let below = |vector| Some(Remark::VectorBelow16(vector));
+    let outside = |pins| Some(Remark::LevelOutsidePins(pins));
+    let unset = SeenRoute {
+        gsi: 30,
+        target: Target::Msi(Msi::default()),
+    };
+    let irqchip = SeenRoute {
+        gsi: 30,
+        target: Target::Irqchip { chip: 0, pin: 1 },
+    };
+
+    for (route, pins, expected) in [
+        (route(23, 7, LEVEL | 0x31), pins, nothing),
+        (route(24, 7, LEVEL | 0x31), pins, [None, outside(24)]),
+        (route(24, 7, LEVEL | 0x0f), pins, [below(15), outside(24)]),
+        (route(23, 7, LEVEL | 0x0f), pins, [below(15), None]),
+        (route(24, 7, 0x10), pins, nothing),
+        (route(24, 7, 0x0), pins, [below(0), None]),
+        (route(24, 7, LEVEL | 0x31), None, nothing),
+        (
+            route(0, 7, LEVEL | 0x31),
+            Some(ReservedPins(0)),
+            [None, outside(0)],
+        ),
+        (
+            route(4095, 7, LEVEL | 0x131),
+            Some(ReservedPins(4095)),
+            [None, outside(4095)],
+        ),
+        (
+            route(4095, 7, LEVEL | 0x31),
+            Some(ReservedPins(4096)),
+            nothing,
+        ),
+        (
+            route(24, 7, LEVEL | 0x400),
+            pins,
+            [Some(Remark::NoVector(4)), None],
+        ),
+        (route(24, 7, 0x731), pins, [Some(Remark::NoVector(7)), None]),
+        (unset, pins, nothing),
+        (irqchip, pins, nothing),
+        (sint(1, 99, 15), pins, nothing),
+        (sint(1, 99, 16), pins, [Some(Remark::NoSuchSint(16)), None]),
+    ] {
+        assert_eq!(lasting(&route, pins), expected, "{route:x?}, {pins:?}");
     }
 }
 

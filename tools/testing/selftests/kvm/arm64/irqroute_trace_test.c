@@ -125,7 +125,7 @@ TEST_F(trace, lines)
 
 	irqfd_signal(&dead);
 	EXPECT_EVENTS(&self->traced,
-		      "remark: remark=no_spi reason=\"the VM has 32 SPIs\"\n"
+		      "remark: gsi=-1 remark=no_spi reason=\"the VM has 32 SPIs\"\n"
 		      "spi: pin=32 gsi=-1 source=other level=1 result=-22\n",
 		      "spi: pin=32 gsi=-1 source=other level=-1 result=-22\n");
 
@@ -143,16 +143,16 @@ TEST_F(trace, dead_msis)
 	elsewhere.address += SZ_64K;
 	signal_msi(vm, ITS_MSI(0, 3, 8));
 	EXPECT_EVENTS(&self->traced,
-		      "remark: remark=no_its reason=\"the VM has no ITS\"\n", "");
+		      "remark: gsi=-1 remark=no_its reason=\"the VM has no ITS\"\n", "");
 
 	close(its_create(vm, 0));
 	signal_msi(vm, without_id);
 	signal_msi(vm, elsewhere);
 	signal_msi(vm, ITS_MSI(0, 0x10000, 8));
 	EXPECT_EVENTS(&self->traced,
-		      "remark: remark=no_device_id reason=\"the MSI has no device ID\"\n"
-		      "remark: remark=no_doorbell reason=\"no ITS has its doorbell there\"\n"
-		      "remark: remark=long_id reason=\"an ID has more than 16 bits\"\n", "");
+		      "remark: gsi=-1 remark=no_device_id reason=\"the MSI has no device ID\"\n"
+		      "remark: gsi=-1 remark=no_doorbell reason=\"no ITS has its doorbell there\"\n"
+		      "remark: gsi=-1 remark=long_id reason=\"an ID has more than 16 bits\"\n", "");
 
 	/* The guest has yet to set up the ITS, which is no fault of the route. */
 	signal_msi(vm, ITS_MSI(0, 3, 8));

@@ -284,31 +284,63 @@ TEST_F(trace, sints)
 			   "sint: vp_index=3 sint=16 vector=- outcome=no_such_sint\n");
 }
 
-/* Those that an update can tell by itself, at each update. */
+/* Those that a route tells by itself, each time that it is set. */
 TEST_F(trace, remarks)
 {
 #define REMARKS										\
-	"remark: remark=vector_below_16 reason=\"vector 0xf is never delivered\"\n"	\
-	"remark: remark=no_such_sint reason=\"there is no SINT 16\"\n"
+	"remark: gsi=1 remark=vector_below_16 reason=\"vector 0xf is never delivered\"\n"\
+	"remark: gsi=2 remark=vector_below_16 reason=\"vector 0x0 is never delivered\"\n"\
+	"remark: gsi=3 remark=no_vector reason=\"delivery mode extint has no vector, and "\
+	"no EOI\"\n"									\
+	"remark: gsi=24 remark=level_outside_pins reason=\"level-triggered, but the 24 "\
+	"pins end below: its EOI is not reported\"\n"					\
+	"remark: gsi=25 remark=vector_below_16 reason=\"vector 0x5 is never delivered\"\n"\
+	"remark: gsi=25 remark=level_outside_pins reason=\"level-triggered, but the 24 "\
+	"pins end below: its EOI is not reported\"\n"					\
+	"remark: gsi=40 remark=no_such_sint reason=\"there is no SINT 16\"\n"
 
 	struct kvm_vm *vm = self->traced.vm;
+	int i;
 
-	SET_ROUTES(vm, msi_route(1, LEVEL_MSI(0, 0x0f)), sint_route(40, 0, HV_NR_SINTS));
-	EXPECT_EVENTS(&self->traced,
-		      REMARKS "update: kind=adds routes=2 gsis=2 asked=1 waits=0\n",
-		      REMARKS "update: kind=changes routes=2 gsis=2 asked=-1 waits=1\n"
-		      "update_end: asked=-1\n");
-	SET_ROUTES(vm, msi_route(2, LEVEL_MSI(0, 0x0f)), sint_route(40, 0, HV_NR_SINTS));
-	EXPECT_EVENTS(&self->traced,
-		      REMARKS "update: kind=changes routes=2 gsis=2 asked=0 waits=1\n"
-		      "update_end: asked=0\n",
-		      REMARKS "update: kind=changes routes=2 gsis=2 asked=-1 waits=1\n"
-		      "update_end: asked=-1\n");
+	for (i = 0; i < 2; i++) {
+		SET_ROUTES(vm, msi_route(1, LEVEL_MSI(0, 0x0f)), msi_route(2, EDGE_MSI(0, 0)),
+			   msi_route(3, EDGE_MSI(0, 0, .delivery_mode = APIC_DM_EXTINT)),
+			   /* Nobody is there, the pin is not set up, the SINT is masked. */
+			   msi_route(4, LEVEL_MSI(9, 0x31)),
+			   (struct kvm_irq_routing_entry){
+				   .gsi = 5,
+				   .type = KVM_IRQ_ROUTING_MSI
+			   },
+			   msi_route(6, LEVEL_MSI(0, 0, .delivery_mode = APIC_DM_NMI)),
+			   msi_route(23, LEVEL_MSI(0, 0x31)), msi_route(24, LEVEL_MSI(0, 0x31)),
+			   msi_route(25, LEVEL_MSI(0, 5)), msi_route(26, EDGE_MSI(0, 0x31)),
+			   sint_route(40, 0, HV_NR_SINTS), sint_route(41, 0, 2));
+		/* Set again, they are what they were. */
+		EXPECT_EVENTS(&self->traced,
+			      i ? "update: kind=same routes=12 gsis=0 asked=0 waits=0\n" :
+			      REMARKS "update: kind=adds routes=12 gsis=12 asked=1 waits=0\n",
+			      i ? REMARKS "update: kind=changes routes=12 gsis=0 asked=-1 waits=1\n"
+			      "update_end: asked=-1\n" :
+			      REMARKS "update: kind=changes routes=12 gsis=12 asked=-1 waits=1\n"
+			      "update_end: asked=-1\n");
+	}
+
 	SET_ROUTES(vm);
 	EXPECT_EVENTS(&self->traced,
-		      "update: kind=changes routes=0 gsis=2 asked=0 waits=1\n"
+		      "update: kind=changes routes=0 gsis=12 asked=0 waits=1\n"
 		      "update_end: asked=1\n",
-		      "update: kind=changes routes=0 gsis=2 asked=-1 waits=1\n"
+		      "update: kind=changes routes=0 gsis=12 asked=-1 waits=1\n"
+		      "update_end: asked=-1\n");
+
+	/* Without pins there may be no split irqchip. */
+	kvm_vm_free(vm);
+	self->traced.vm = vm = vm_create_split(1, 0);
+	traced_vm_init(&self->traced, vm);
+	drop_events();
+	SET_ROUTES(vm, msi_route(24, LEVEL_MSI(0, 0x31)));
+	EXPECT_EVENTS(&self->traced,
+		      "update: kind=adds routes=1 gsis=1 asked=0 waits=0\n",
+		      "update: kind=changes routes=1 gsis=1 asked=-1 waits=1\n"
 		      "update_end: asked=-1\n");
 }
 
