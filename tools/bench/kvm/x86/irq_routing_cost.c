@@ -222,6 +222,50 @@ static void measure_scans(void)
 	}
 }
 
+static void guest_end_irq(struct ex_regs *regs)
+{
+	x2apic_write_reg(APIC_EOI, 0);
+}
+
+static void guest_wait_for_irqs(void)
+{
+	x2apic_enable();
+	GUEST_SYNC(0);
+	sti();
+	for (;;)
+		cpu_relax();
+}
+
+/* The guest takes the interrupt of a pin and ends it, which leads out of the guest. */
+static u64 eoi_cost(struct kvm_vm *vm, struct kvm_vcpu *vcpu)
+{
+	u64 cost;
+
+	raise_gsi(vm, 0);
+	cost = COST_OF(vcpu_run(vcpu));
+	TEST_ASSERT_KVM_EXIT_REASON(vcpu, KVM_EXIT_IOAPIC_EOI);
+	return cost;
+}
+
+static void measure_eois(void)
+{
+	struct kvm_vcpu *vcpus[NR_SIDES];
+	struct kvm_vm *vms[NR_SIDES];
+	enum side side;
+
+	for (side = first_side; side <= last_side; side++) {
+		vms[side] = CREATE_ON(side, create_split(1, NR_PINS));
+		vcpus[side] = vm_vcpu_add(vms[side], 0, guest_wait_for_irqs);
+		vm_install_exception_handler(vms[side], FIRST_IRQ_VECTOR, guest_end_irq);
+		SET_ROUTES(vms[side], msi_route(0, LEVEL_MSI(0, FIRST_IRQ_VECTOR)));
+		vcpu_run(vcpus[side]);
+		TEST_ASSERT_KVM_EXIT_REASON(vcpus[side], KVM_EXIT_IO);
+	}
+	COMPARE("eoi", "", "instructions", eoi_cost(vms[s], vcpus[s]));
+	for (side = first_side; side <= last_side; side++)
+		kvm_vm_free(vms[side]);
+}
+
 /*
  * Whether a vCPU was asked to scan shows in its next KVM_RUN, on any side:
  * it costs more than the one before.  The least that a scan can cost is this.  All
@@ -523,6 +567,7 @@ static const struct group groups[] = {
 	{ "update", measure_updates },
 	{ "pins", measure_spread_updates },
 	{ "scan", measure_scans },
+	{ "eoi", measure_eois },
 	{ "irqfd", measure_irqfds },
 	{ "irqfds", measure_updates_with_irqfds },
 	{ "vm", measure_vm_lifetime },
