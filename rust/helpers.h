@@ -52,10 +52,10 @@ int irqroute_count_postings(struct kvm *kvm, u32 *nr);
  */
 u32 irqroute_find_posting(struct kvm *kvm, u32 gsi);
 
-/* The EOI of a vCPU, and the pins whose level-triggered routes have its vector, as far as there is room. */
+/* An EOI of a vCPU, and the pins whose level-triggered routes have its vector. */
 struct irqroute_eoi {
 	u32 vcpu_id;
-	u32 nr_pins;	/* also without room */
+	u32 nr_pins;	/* also those without room */
 	u32 pins[16];
 };
 

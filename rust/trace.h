@@ -105,7 +105,7 @@ TRACE_EVENT(irqroute_scan,
 		  __get_str(added), __get_str(dropped), __get_str(stale))
 );
 
-/* The guest has ended an interrupt whose EOIs the vCPU reports, unless the guest keeps that from it. */
+/* The guest has ended an interrupt whose EOI is reported, unless the guest suppresses that. */
 TRACE_EVENT(irqroute_eoi,
 	TP_PROTO(u64 vm, u32 vcpu, u32 vector, const char *pins, bool reported),
 	TP_ARGS(vm, vcpu, vector, pins, reported),

@@ -62,7 +62,7 @@ pub(super) unsafe extern "C" fn scan(
     scan.highest_stale.map_or(NO_VECTOR, c_int::from)
 }
 
-/// Takes note of an EOI that KVM reports to userspace, or would if the guest did not keep it from that.
+/// Takes note of an EOI that KVM reports to userspace, or would if the guest did not suppress that.
 ///
 /// Context: any; called by the vCPU's own thread. Locks: none that this function relies on. Lifetime:
 /// pointers are used during the call only.

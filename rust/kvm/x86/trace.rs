@@ -95,7 +95,7 @@ pub(super) fn scan(
     }
 }
 
-/// Tells of the EOI of a vector that a vCPU reports, unless the guest keeps it from that. Any context.
+/// Tells of an EOI that is reported to userspace, unless the guest suppresses that. Any context.
 #[inline(always)]
 pub(super) fn eoi(
     vm: u64,

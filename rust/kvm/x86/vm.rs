@@ -601,7 +601,7 @@ impl Vm {
         }
     }
 
-    /// Takes note of an EOI of a vCPU that is reported to userspace, unless the guest keeps it from that. Any
+    /// Takes note of an EOI of a vCPU that is reported to userspace, unless the guest suppresses that. Any
     /// context.
     pub(crate) fn note_eoi(&self, vcpu: &ThisVcpu<'_>, vector: u8, is_reported: bool) {
         trace::eoi(self.number(), vector, is_reported, || vcpu.view_eoi(vector));

@@ -719,7 +719,7 @@ static bool fail_producer(struct faults *faults, u32 nth, enum retry retry, bool
 
 	SET_ROUTES(vm, msi_route(GSI, EDGE_MSI(0, VECTOR_A)));
 	kvm_assign_irqfd(vm, GSI_OTHER, other.eventfd);
-	/* The producer is there first, as what the host allocates for it is none of KVM's business. */
+	/* The producer comes first: what the host allocates for it is none of KVM's business. */
 	TEST_ASSERT_EQ(device_bind(&dev), 0);
 
 	fault_begin(faults, nth);

@@ -334,7 +334,8 @@ TEST_F(trace, remarks)
 
 	/* Without pins there may be no split irqchip. */
 	kvm_vm_free(vm);
-	self->traced.vm = vm = vm_create_split(1, 0);
+	vm = vm_create_split(1, 0);
+	self->traced.vm = vm;
 	traced_vm_init(&self->traced, vm);
 	drop_events();
 	SET_ROUTES(vm, msi_route(24, LEVEL_MSI(0, 0x31)));
@@ -401,7 +402,8 @@ TEST_F(trace, posting)
 	SET_ROUTES(vm, msi_route(NR_PINS, LEVEL_MSI(0, 0x32)));
 	EXPECT_EVENTS(&self->traced, "post: gsi=24 vector=0x32 vcpu=-1 outcome=level\n", "");
 	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(0, 0, .delivery_mode = APIC_DM_NMI)));
-	EXPECT_EVENTS(&self->traced, "post: gsi=24 vector=0x00 vcpu=-1 outcome=delivery_mode\n", "");
+	EXPECT_EVENTS(&self->traced,
+		      "post: gsi=24 vector=0x00 vcpu=-1 outcome=delivery_mode\n", "");
 	close(device);
 	close(eventfd);
 }
