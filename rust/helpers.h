@@ -61,7 +61,7 @@ struct irqroute_eoi {
 
 /*
  * x86: what is known of the EOI of a vector by the current table.  Returns whether KVM was
- * built from the same headers.  Any context; the vCPU's own thread, which is in KVM_RUN.
+ * built from the same headers.  Any context; the thread that has the vCPU's mutex.
  */
 bool irqroute_view_eoi(struct kvm_vcpu *vcpu, u8 vector, struct irqroute_eoi *eoi);
 

@@ -136,9 +136,18 @@ u32 irqroute_find_posting(struct kvm *kvm, u32 gsi)
 	return posting;
 }
 
+/* Whether an I/O APIC with this route at a pin takes an EOI of the vector for that of the pin. */
+static bool ends_with(const struct kvm_kernel_irq_routing_entry *e, u8 vector)
+{
+	struct msi_msg msg = { .data = e->msi.data };
+
+	return e->type == KVM_IRQ_ROUTING_MSI && msg.arch_data.is_level &&
+	       msg.arch_data.delivery_mode <= APIC_DELIVERY_MODE_LOWESTPRIO &&
+	       msg.arch_data.vector == vector;
+}
+
 bool irqroute_view_eoi(struct kvm_vcpu *vcpu, u8 vector, struct irqroute_eoi *eoi)
 {
-	const struct kvm_kernel_irq_routing_entry *e;
 	struct kvm_irq_routing_table *table;
 	struct kvm *kvm = vcpu->kvm;
 	int idx;
@@ -149,15 +158,13 @@ bool irqroute_view_eoi(struct kvm_vcpu *vcpu, u8 vector, struct irqroute_eoi *eo
 
 	eoi->vcpu_id = vcpu->vcpu_id;
 	eoi->nr_pins = 0;
+	/* The vCPU keeps the VM, and so no table goes without a grace period. */
 	idx = srcu_read_lock(&kvm->irq_srcu);
 	table = srcu_dereference(kvm->irq_routing, &kvm->irq_srcu);
 	for (i = 0; i < table->nr; i++) {
-		struct msi_msg msg;
+		const struct kvm_kernel_irq_routing_entry *e = &table->entries[i];
 
-		e = &table->entries[i];
-		msg.data = e->msi.data;
-		if (e->type != KVM_IRQ_ROUTING_MSI || !msg.arch_data.is_level ||
-		    msg.arch_data.vector != vector || e->gsi >= kvm->arch.nr_reserved_ioapic_pins)
+		if (e->gsi >= kvm->arch.nr_reserved_ioapic_pins || !ends_with(e, vector))
 			continue;
 		if (eoi->nr_pins < ARRAY_SIZE(eoi->pins))
 			eoi->pins[eoi->nr_pins] = e->gsi;

@@ -142,6 +142,7 @@ TEST_F(trace, eois)
 
 	SET_ROUTES(vm, msi_route(5, LEVEL_MSI(0, 0x31)), msi_route(7, LEVEL_MSI(7, 0x31)),
 		   msi_route(6, EDGE_MSI(0, 0x31)), msi_route(4, LEVEL_MSI(0, 0x32)),
+		   msi_route(3, LEVEL_MSI(0, 0x31, .delivery_mode = APIC_DM_NMI)),
 		   msi_route(9, LEVEL_MSI(7, 0x51)), edge,
 		   msi_route(NR_PINS, LEVEL_MSI(0, 0x31)));
 	EXPECT_IDLE(&self->cpus[0]);
@@ -284,7 +285,7 @@ TEST_F(trace, sints)
 			   "sint: vp_index=3 sint=16 vector=- outcome=no_such_sint\n");
 }
 
-/* Those that a route tells by itself, each time that it is set. */
+/* Those that routes tell by themselves, if an update changes anything. */
 TEST_F(trace, remarks)
 {
 #define REMARKS										\
@@ -378,13 +379,16 @@ TEST_F(trace, some_events_of_some_vms)
 TEST_F(trace, posting)
 {
 	struct kvm_vm *vm = self->traced.vm;
-	int device, eventfd;
+	int device, other, eventfd, other_eventfd;
 
 	if (!enable_posting() || !load_device("/proc/self/exe"))
 		SKIP(return, "there is no device whose IRQs could be posted");
 	device = open("/dev/" IRQ_PRODUCER_DEVICE, O_RDWR);
 	TEST_ASSERT(device >= 0, "Cannot open the device");
+	other = open("/dev/" IRQ_PRODUCER_DEVICE, O_RDWR);
+	TEST_ASSERT(other >= 0, "Cannot open the device once more");
 	eventfd = kvm_new_eventfd();
+	other_eventfd = kvm_new_eventfd();
 	kvm_assign_irqfd(vm, NR_PINS, eventfd);
 	TEST_ASSERT_EQ(ioctl(device, IRQ_PRODUCER_BIND, &eventfd), 0);
 	event_trace_write(EVENTS, "events/" EVENTS "/enable", "0");
@@ -404,6 +408,21 @@ TEST_F(trace, posting)
 	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(0, 0, .delivery_mode = APIC_DM_NMI)));
 	EXPECT_EVENTS(&self->traced,
 		      "post: gsi=24 vector=0x00 vcpu=-1 outcome=delivery_mode\n", "");
+
+	/* Two, as the local APICs change. */
+	kvm_assign_irqfd(vm, NR_PINS + 1, other_eventfd);
+	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(7, 0x31)),
+		   msi_route(NR_PINS + 1, EDGE_MSI(8, 0x31)));
+	TEST_ASSERT_EQ(ioctl(other, IRQ_PRODUCER_BIND, &other_eventfd), 0);
+	EXPECT_EVENTS(&self->traced,
+		      "post: gsi=24 vector=0x31 vcpu=1 outcome=posted\n"
+		      "post: gsi=25 vector=0x31 vcpu=-1 outcome=no_target\n", "");
+	irq_cpu_apic_write(&self->cpus[1], APIC_ID, 8 << 24);
+	EXPECT_EVENTS(&self->traced,
+		      "post: gsi=24 vector=0x31 vcpu=-1 outcome=no_target\n"
+		      "post: gsi=25 vector=0x31 vcpu=1 outcome=posted\n", "");
+	close(other);
+	close(other_eventfd);
 	close(device);
 	close(eventfd);
 }
