@@ -3,8 +3,7 @@
  * The trace events of the module: one for each thing that it does for a VM which it
  * handles, with what was decided.  Of a VM that it does not handle there are none.
  */
-#include <sys/ioctl.h>
-
+#include "irq_producer_device.h"
 #include "irq_producer_load.h"
 #include "irqroute_harness.h"
 #include "synic.h"
@@ -300,31 +299,33 @@ TEST_F(trace, remarks)
 	"pins end below: its EOI is not reported\"\n"					\
 	"remark: gsi=40 remark=no_such_sint reason=\"there is no SINT 16\"\n"
 
+	const struct kvm_irq_routing_entry routes[] = {
+		msi_route(1, LEVEL_MSI(0, 0x0f)),
+		msi_route(2, EDGE_MSI(0, 0)),
+		msi_route(3, EDGE_MSI(0, 0, .delivery_mode = APIC_DM_EXTINT)),
+		/* Nobody is there, the pin is not set up, the SINT is masked. */
+		msi_route(4, LEVEL_MSI(9, 0x31)),
+		{ .gsi = 5, .type = KVM_IRQ_ROUTING_MSI },
+		sint_route(41, 0, 2),
+		msi_route(6, LEVEL_MSI(0, 0, .delivery_mode = APIC_DM_NMI)),
+		msi_route(23, LEVEL_MSI(0, 0x31)),
+		msi_route(24, LEVEL_MSI(0, 0x31)),
+		msi_route(25, LEVEL_MSI(0, 5)),
+		msi_route(26, EDGE_MSI(0, 0x31)),
+		sint_route(40, 0, HV_NR_SINTS),
+	};
 	struct kvm_vm *vm = self->traced.vm;
-	int i;
 
-	for (i = 0; i < 2; i++) {
-		SET_ROUTES(vm, msi_route(1, LEVEL_MSI(0, 0x0f)), msi_route(2, EDGE_MSI(0, 0)),
-			   msi_route(3, EDGE_MSI(0, 0, .delivery_mode = APIC_DM_EXTINT)),
-			   /* Nobody is there, the pin is not set up, the SINT is masked. */
-			   msi_route(4, LEVEL_MSI(9, 0x31)),
-			   (struct kvm_irq_routing_entry){
-				   .gsi = 5,
-				   .type = KVM_IRQ_ROUTING_MSI
-			   },
-			   msi_route(6, LEVEL_MSI(0, 0, .delivery_mode = APIC_DM_NMI)),
-			   msi_route(23, LEVEL_MSI(0, 0x31)), msi_route(24, LEVEL_MSI(0, 0x31)),
-			   msi_route(25, LEVEL_MSI(0, 5)), msi_route(26, EDGE_MSI(0, 0x31)),
-			   sint_route(40, 0, HV_NR_SINTS), sint_route(41, 0, 2));
-		/* Set again, they are what they were. */
-		EXPECT_EVENTS(&self->traced,
-			      i ? "update: kind=same routes=12 gsis=0 asked=0 waits=0\n" :
-			      REMARKS "update: kind=adds routes=12 gsis=12 asked=1 waits=0\n",
-			      i ? REMARKS "update: kind=changes routes=12 gsis=0 asked=-1 waits=1\n"
-			      "update_end: asked=-1\n" :
-			      REMARKS "update: kind=changes routes=12 gsis=12 asked=-1 waits=1\n"
-			      "update_end: asked=-1\n");
-	}
+	TEST_ASSERT_EQ(__set_routes(vm, routes, ARRAY_SIZE(routes), 0), 0);
+	EXPECT_EVENTS(&self->traced,
+		      REMARKS "update: kind=adds routes=12 gsis=12 asked=1 waits=0\n",
+		      REMARKS "update: kind=changes routes=12 gsis=12 asked=-1 waits=1\n"
+		      "update_end: asked=-1\n");
+	TEST_ASSERT_EQ(__set_routes(vm, routes, ARRAY_SIZE(routes), 0), 0);
+	EXPECT_EVENTS(&self->traced,
+		      "update: kind=same routes=12 gsis=0 asked=0 waits=0\n",
+		      REMARKS "update: kind=changes routes=12 gsis=0 asked=-1 waits=1\n"
+		      "update_end: asked=-1\n");
 
 	SET_ROUTES(vm);
 	EXPECT_EVENTS(&self->traced,
@@ -379,18 +380,14 @@ TEST_F(trace, some_events_of_some_vms)
 TEST_F(trace, posting)
 {
 	struct kvm_vm *vm = self->traced.vm;
-	int device, other, eventfd, other_eventfd;
+	struct device device, other;
 
 	if (!enable_posting() || !load_device("/proc/self/exe"))
 		SKIP(return, "there is no device whose IRQs could be posted");
-	device = open("/dev/" IRQ_PRODUCER_DEVICE, O_RDWR);
-	TEST_ASSERT(device >= 0, "Cannot open the device");
-	other = open("/dev/" IRQ_PRODUCER_DEVICE, O_RDWR);
-	TEST_ASSERT(other >= 0, "Cannot open the device once more");
-	eventfd = kvm_new_eventfd();
-	other_eventfd = kvm_new_eventfd();
-	kvm_assign_irqfd(vm, NR_PINS, eventfd);
-	TEST_ASSERT_EQ(ioctl(device, IRQ_PRODUCER_BIND, &eventfd), 0);
+	device = device_open();
+	other = device_open();
+	kvm_assign_irqfd(vm, NR_PINS, device.eventfd);
+	TEST_ASSERT_EQ(device_bind(&device), 0);
 	event_trace_write(EVENTS, "events/" EVENTS "/enable", "0");
 	event_trace_write(EVENTS, "events/" EVENTS "/irqroute_post/enable", "1");
 
@@ -410,10 +407,10 @@ TEST_F(trace, posting)
 		      "post: gsi=24 vector=0x00 vcpu=-1 outcome=delivery_mode\n", "");
 
 	/* Two, as the local APICs change. */
-	kvm_assign_irqfd(vm, NR_PINS + 1, other_eventfd);
+	kvm_assign_irqfd(vm, NR_PINS + 1, other.eventfd);
 	SET_ROUTES(vm, msi_route(NR_PINS, EDGE_MSI(7, 0x31)),
 		   msi_route(NR_PINS + 1, EDGE_MSI(8, 0x31)));
-	TEST_ASSERT_EQ(ioctl(other, IRQ_PRODUCER_BIND, &other_eventfd), 0);
+	TEST_ASSERT_EQ(device_bind(&other), 0);
 	EXPECT_EVENTS(&self->traced,
 		      "post: gsi=24 vector=0x31 vcpu=1 outcome=posted\n"
 		      "post: gsi=25 vector=0x31 vcpu=-1 outcome=no_target\n", "");
@@ -421,10 +418,8 @@ TEST_F(trace, posting)
 	EXPECT_EVENTS(&self->traced,
 		      "post: gsi=24 vector=0x31 vcpu=-1 outcome=no_target\n"
 		      "post: gsi=25 vector=0x31 vcpu=1 outcome=posted\n", "");
-	close(other);
-	close(other_eventfd);
-	close(device);
-	close(eventfd);
+	device_close(&other);
+	device_close(&device);
 }
 
 int main(int argc, char *argv[])
