@@ -4,8 +4,8 @@
  * kvm_irqroute handles with parity=1, get the same random operations.  After each
  * of them everything that userspace and the guest can see must be the same: what
  * the operation returned, why vCPUs exited, which IRQs the guest took, which GSIs
- * were acknowledged, the state of every local APIC, and where IRQs of devices are
- * posted.
+ * were acknowledged, the state of every local APIC, where IRQs of devices are
+ * posted, and what KVM says of that.
  *
  * A sequence of operations follows from its seed.  One on which the twins differ
  * is cut off behind the difference, and then operations are left out one by one
@@ -25,6 +25,8 @@
 #include "synic.h"
 #include "twin_tables.h"
 #include "twins.h"
+#include "vfio_attrs.h"
+#include "vfio_file_load.h"
 #include "vm_template.h"
 
 #define NR_IRQFDS		4
@@ -49,6 +51,7 @@ enum event {
 	MSI_DELIVERED,
 	MSI_IGNORED,
 	IRQ_POSTED,
+	IRQ_DENIED,
 	NR_EVENTS,
 };
 
@@ -66,6 +69,7 @@ static const char * const event_names[NR_EVENTS] = {
 	[MSI_DELIVERED] = "MSIs delivered",
 	[MSI_IGNORED] = "MSIs ignored",
 	[IRQ_POSTED] = "IRQs of devices posted",
+	[IRQ_DENIED] = "IRQs of devices that userspace keeps from it",
 };
 
 static u64 events[NR_EVENTS];
@@ -140,6 +144,8 @@ struct twin {
 	struct irq_cpu cpus[MAX_CPUS];
 	bool dead[MAX_CPUS];	/* left the guest in a way that it cannot go on from */
 	struct twin_irqfd irqfds[NR_IRQFDS];
+	int vfio;	/* the kvm-vfio device */
+	int file;	/* a VFIO file, which may be added to it */
 };
 
 static struct twin first, second;
@@ -171,6 +177,11 @@ static void twin_open(struct twin *twin)
 				  (struct device){ -1, kvm_new_eventfd() },
 		};
 	}
+	if (!host_posts)
+		return;
+	twin->vfio = kvm_create_device(twin->vm, KVM_DEV_TYPE_VFIO);
+	twin->file = vfio_file_open(twin == &second);
+	TEST_ASSERT_EQ(add_file(twin->vfio, twin->file), 0);
 }
 
 static void irqfd_ioctl_flags(struct twin *twin, struct outcome *o, struct twin_irqfd *irqfd,
@@ -207,6 +218,10 @@ static void twin_close(struct twin *twin)
 			irqfd_ioctl_flags(twin, &o, &twin->irqfds[i], KVM_IRQFD_FLAG_DEASSIGN);
 		device_close(&twin->irqfds[i].device);
 		close(twin->irqfds[i].resamplefd);
+	}
+	if (host_posts) {
+		close(twin->vfio);
+		close(twin->file);
 	}
 	kvm_vm_release(twin->vm);
 }
@@ -290,6 +305,8 @@ enum op_kind {
 	IRQFD_SIGNAL,
 	IRQFD_DEASSIGN,
 	PRODUCER,
+	CHOICE,
+	VFIO_FILE,
 	ENABLE_SYNIC,
 	HOST_MSR,
 	SET_LAPIC,
@@ -762,6 +779,37 @@ static void producer_do(struct twin *twin, const struct op *op, struct outcome *
 		device_unbind(device);
 }
 
+/* Whether IRQs of devices may be posted, as far as userspace is concerned. */
+static void choice_make(struct rng *rng, struct op *op)
+{
+	op->a = rng_percent(rng, 70) ? UNPOST_IRQ : POST_IRQ;
+	op->b = rng_pick(rng, gsis);
+	op->c = rng_percent(rng, 70) ? op->b : rng_pick(rng, gsis);
+}
+
+static void choice_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	u32 chosen[] = { op->b, op->c };
+
+	if (host_posts)
+		state_fact(o, "errno of the choice",
+			   choose_all(twin->vfio, op->a, twin->file, chosen,
+				      1 + (op->b != op->c)));
+}
+
+static void vfio_file_make(struct rng *rng, struct op *op)
+{
+	op->a = rng_percent(rng, 70);
+}
+
+static void vfio_file_do(struct twin *twin, const struct op *op, struct outcome *o)
+{
+	if (host_posts)
+		state_fact(o, "errno of KVM_DEV_VFIO_FILE",
+			   op->a ? add_file(twin->vfio, twin->file) :
+				   del_file(twin->vfio, twin->file));
+}
+
 /* The SynIC and local APICs as seen from the host. */
 static void enable_synic_make(struct rng *rng, struct op *op)
 {
@@ -1033,6 +1081,14 @@ static const struct op_type types[NR_OPS] = {
 		"device of an irqfd", 5, producer_make, producer_do,
 		.args = { "irqfd", "bound" }, .errnos = { 0 },
 	},
+	[CHOICE] = {
+		"KVM_DEV_VFIO_DEVICE", 4, choice_make, choice_do,
+		.args = { "attribute", "GSI", "GSI" }, .errnos = { 0 },
+	},
+	[VFIO_FILE] = {
+		"KVM_DEV_VFIO_FILE", 1, vfio_file_make, vfio_file_do,
+		.args = { "add" }, .errnos = { 0 },
+	},
 	[ENABLE_SYNIC] = {
 		"KVM_CAP_HYPERV_SYNIC", 4, enable_synic_make, enable_synic_do,
 		.args = { "vCPU", "capability", "arg" }, .errnos = { 0, EINVAL },
@@ -1104,6 +1160,31 @@ static void make_op(u64 seed, u32 index, struct op *op)
 		op->a = index % 2;
 }
 
+/* What KVM says of where the IRQ of an irqfd goes. */
+static void observe_posting(struct twin *twin, struct outcome *o, u32 gsi)
+{
+	struct kvm_vfio_irq_posting posting;
+	int err = get_posting(twin->vfio, twin->file, gsi, &posting);
+
+	state_fact(o, "errno of the posting", err);
+	if (err)
+		return;
+
+	switch (posting.reason) {
+	/* KVM's C does not tell these apart. */
+	case KVM_VFIO_IRQ_DELIVERY_MODE:
+	case KVM_VFIO_IRQ_NO_TARGET:
+	case KVM_VFIO_IRQ_SEVERAL:
+		posting.reason = KVM_VFIO_IRQ_NOT_POSTABLE;
+	}
+	state_fact(o, "posting allowed", posting.allowed);
+	state_fact(o, "posting", posting.posted);
+	state_fact(o, "reason", posting.reason);
+	state_fact(o, "vCPU of the posting", posting.vcpu_idx);
+	state_fact(o, "vector of the posting", posting.vector);
+	events[IRQ_DENIED] += posting.reason == KVM_VFIO_IRQ_DENIED;
+}
+
 /* What can be seen of a twin at any time. */
 static void observe(struct twin *twin, struct outcome *o)
 {
@@ -1112,6 +1193,8 @@ static void observe(struct twin *twin, struct outcome *o)
 	u32 i;
 
 	for (i = 0; i < NR_IRQFDS && host_posts; i++) {
+		if (twin->irqfds[i].assigned)
+			observe_posting(twin, o, twin->irqfds[i].gsi);
 		irq = device_state(&twin->irqfds[i].device);
 		state_fact(o, "posted", irq.posted);
 		if (!irq.posted)
@@ -1197,10 +1280,12 @@ int main(int argc, char *argv[])
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SYNIC2));
 
-	host_posts = load_device("/proc/self/exe") && enable_posting();
+	host_posts = load_device("/proc/self/exe") && enable_posting() &&
+		     load_vfio_files("/proc/self/exe");
 	if (!host_posts) {
 		ksft_print_msg("no IRQ can be posted here\n");
 		events[IRQ_POSTED]++;
+		events[IRQ_DENIED]++;
 	}
 	for (i = 0; i < 2; i++)
 		twin_make(twins.twin[i]);
