@@ -1170,16 +1170,9 @@ static void observe_posting(struct twin *twin, struct outcome *o, u32 gsi)
 	if (err)
 		return;
 
-	switch (posting.reason) {
-	/* KVM's C does not tell these apart. */
-	case KVM_VFIO_IRQ_DELIVERY_MODE:
-	case KVM_VFIO_IRQ_NO_TARGET:
-	case KVM_VFIO_IRQ_SEVERAL:
-		posting.reason = KVM_VFIO_IRQ_NOT_POSTABLE;
-	}
 	state_fact(o, "posting allowed", posting.allowed);
 	state_fact(o, "posting", posting.posted);
-	state_fact(o, "reason", posting.reason);
+	state_fact(o, "reason", reason_in_c(posting.reason));
 	state_fact(o, "vCPU of the posting", posting.vcpu_idx);
 	state_fact(o, "vector of the posting", posting.vector);
 	events[IRQ_DENIED] += posting.reason == KVM_VFIO_IRQ_DENIED;

@@ -93,17 +93,21 @@ static inline int get_errno(int device, int fd, u32 gsi)
 	return get_posting(device, fd, gsi, &posting);
 }
 
-/* KVM's C does not tell why, where it looks at the local APICs. */
-static inline bool is_reason(u32 reason, u32 expected)
+/* What KVM's C says for a reason: it does not tell why, where it looks at the local APICs. */
+static inline u32 reason_in_c(u32 reason)
 {
-	switch (expected) {
+	switch (reason) {
 	case KVM_VFIO_IRQ_DELIVERY_MODE:
 	case KVM_VFIO_IRQ_NO_TARGET:
 	case KVM_VFIO_IRQ_SEVERAL:
-		if (!helper_decides() && reason == KVM_VFIO_IRQ_NOT_POSTABLE)
-			return true;
+		return KVM_VFIO_IRQ_NOT_POSTABLE;
 	}
-	return reason == expected;
+	return reason;
+}
+
+static inline bool is_reason(u32 reason, u32 expected)
+{
+	return reason == expected || (!helper_decides() && reason == reason_in_c(expected));
 }
 
 static inline void expect_state(int device, int fd, u32 gsi, bool allowed, bool posted, u32 reason,
