@@ -14,6 +14,8 @@
 #include "irqroute_harness.h"
 
 #define NR_PINS		24
+/* Of either PIC. */
+#define NR_PIC_PINS	8
 
 #define VECTOR_A	0x31
 #define VECTOR_B	0x42
@@ -279,6 +281,34 @@ TEST(same_table)
 	raise_gsi(vm, 5);
 	raise_gsi(vm, NR_PINS);
 	EXPECT_TAKE(&cpu, VECTORS(VECTOR_B, VECTOR_A), VECTORS(VECTOR_A));
+	kvm_vm_free(vm);
+}
+
+/* The routes that KVM itself sets, and a VMM keeps: those of both PICs and of the I/O APIC. */
+TEST(same_table_full_irqchip)
+{
+	struct kvm_irq_routing_entry routes[2 * NR_PIC_PINS + KVM_IOAPIC_NUM_PINS + 1];
+	struct kvm_vm *vm = vm_create_barebones();
+	struct updates before;
+	u32 gsi, nr = 0;
+
+	vm_ioctl(vm, KVM_CREATE_IRQCHIP, NULL);
+	for (gsi = 0; gsi < KVM_IOAPIC_NUM_PINS; gsi++) {
+		routes[nr++] = irqchip_route(gsi, KVM_IRQCHIP_IOAPIC, gsi);
+		if (gsi < NR_PIC_PINS)
+			routes[nr++] = irqchip_route(gsi, KVM_IRQCHIP_PIC_MASTER, gsi);
+		else if (gsi < 2 * NR_PIC_PINS)
+			routes[nr++] = irqchip_route(gsi, KVM_IRQCHIP_PIC_SLAVE, gsi - NR_PIC_PINS);
+	}
+
+	before = updates_read();
+	TEST_ASSERT_EQ(__set_routes(vm, routes, nr, 0), 0);
+	expect_updates(before, 0, 0, 1);
+	routes[nr++] = msi_route(KVM_IOAPIC_NUM_PINS, EDGE_MSI(0, VECTOR_A));
+	TEST_ASSERT_EQ(__set_routes(vm, routes, nr, 0), 0);
+	expect_updates(before, 1, 1, 1);
+	TEST_ASSERT_EQ(__set_routes(vm, routes, nr, 0), 0);
+	expect_updates(before, 1, 1, 2);
 	kvm_vm_free(vm);
 }
 
@@ -838,6 +868,12 @@ TEST(irqchip_pin_range_full_irqchip)
 		{ KVM_IRQCHIP_PIC_MASTER, 8, EINVAL },
 		{ KVM_IRQCHIP_PIC_SLAVE, 7, 0 },
 		{ KVM_IRQCHIP_PIC_SLAVE, 8, EINVAL },
+		/* KVM keeps the first pin as 8, and the last one as 15. */
+		{ KVM_IRQCHIP_PIC_SLAVE, 0, 0 },
+		{ KVM_IRQCHIP_PIC_SLAVE, 8, EINVAL },
+		{ KVM_IRQCHIP_PIC_SLAVE, 7, 0 },
+		{ KVM_IRQCHIP_PIC_SLAVE, 15, EINVAL },
+		{ KVM_IRQCHIP_PIC_SLAVE, -1u, EINVAL },
 		{ KVM_IRQCHIP_IOAPIC, KVM_IOAPIC_NUM_PINS - 1, 0 },
 		{ KVM_IRQCHIP_IOAPIC, KVM_IOAPIC_NUM_PINS, EINVAL },
 		{ KVM_NR_IRQCHIPS, 0, EINVAL },
