@@ -21,8 +21,9 @@ impl HandledVectors<'_> {
     /// # Safety
     ///
     /// `words` must be aligned, and valid for reads and writes, for as long as the result is used.
-    /// Whoever else writes to them meanwhile must do so atomically, and whoever reads them in
-    /// another way must be the thread that runs the vCPU.
+    /// Whoever else writes to them meanwhile must do so atomically, unless the result is only read
+    /// and any value will do, and whoever reads them in another way must be the thread that runs
+    /// the vCPU.
     pub(crate) unsafe fn new(words: *mut u64) -> Self {
         // SAFETY: By the safety requirements, each of the four words is aligned and valid, and is
         // written atomically.

@@ -251,8 +251,7 @@ impl Vm {
         if trace::remark_is_wanted() {
             self.tell_losing(routes, pins);
         }
-        self.retired_bytes
-            .store(if is_awaited { 0 } else { retired }, Relaxed);
+        self.retired_bytes.store(retired, Relaxed);
         self.x2apic_format.store(view.x2apic_format.into(), Relaxed);
         self.stats.count_update(is_awaited);
         trace::update(
@@ -351,6 +350,7 @@ impl Vm {
     /// Ends the grace period of all tables before the current one: no interrupt is in flight by them
     /// any more. Process context.
     pub(crate) fn end_update(&self) {
+        self.retired_bytes.store(0, Relaxed);
         let asked = (self.parity == Parity::Off).then(|| self.end_grace_period());
 
         trace::update_end(self.number(), asked);
@@ -437,6 +437,7 @@ impl Vm {
 
         let found = found.with_owed(&owed(
             self.parity,
+            view.vm.reserved_pins(),
             &apic.pending_eoi,
             reported,
             &view.level_triggered(),

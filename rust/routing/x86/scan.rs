@@ -8,6 +8,7 @@ use super::{
     dest_map::Slot,
     level_routes::LevelRoutes,
     msi::Msi,
+    route::ReservedPins,
     vector::VectorSet,
 };
 
@@ -72,19 +73,20 @@ where
 /// `pending` in IRR or ISR that it had to report so far (`reported`), or that came with
 /// `level_triggered` set, by the trigger mode register (TMR). The TMR knows of what the vCPU was
 /// restored with, and of what it got before its APIC changed. It alone does not do: an edge interrupt
-/// with the same vector clears the bit.
+/// with the same vector clears the bit. Without `pins`, userspace has no I/O APIC that waits.
 ///
 /// An I/O APIC waits for the EOI of a level interrupt that was taken whether or not its pin is
 /// masked or programmed anew since (Intel SDM volume 3, "Signaling Interrupt Servicing
 /// Completion"). KVM's C forgets a vector that no route has any more.
 pub(crate) fn owed(
     parity: Parity,
+    pins: ReservedPins,
     pending: &VectorSet,
     reported: &VectorSet,
     level_triggered: &VectorSet,
 ) -> VectorSet {
-    match parity {
-        Parity::On => VectorSet::EMPTY,
-        Parity::Off => pending.intersection(&reported.union(level_triggered)),
+    match (parity, pins) {
+        (Parity::On, _) | (_, ReservedPins(0)) => VectorSet::EMPTY,
+        (Parity::Off, _) => pending.intersection(&reported.union(level_triggered)),
     }
 }

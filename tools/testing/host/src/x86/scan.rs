@@ -10,6 +10,7 @@ use super::{
         x86::{
             apic::{Apic, ApicId, BroadcastQuirk, X2ApicApi},
             msi::{Msi, MsiFormat},
+            route::ReservedPins,
             scan::{owed, scan, Scan},
             vector::VectorSet,
         },
@@ -445,14 +446,16 @@ fn owed_is_pending_and_reported_or_level() {
     let reported = set(&[0x30, 0x32, 0x40]);
     let level = set(&[0x31, 0x32, 0x41]);
 
-    for (parity, expected) in [
-        (Parity::On, set(&[])),
-        (Parity::Off, set(&[0x30, 0x31, 0x32])),
+    for (parity, pins, expected) in [
+        (Parity::On, 24, set(&[])),
+        (Parity::Off, 0, set(&[])),
+        (Parity::Off, 1, set(&[0x30, 0x31, 0x32])),
+        (Parity::Off, 4096, set(&[0x30, 0x31, 0x32])),
     ] {
         assert_eq!(
-            owed(parity, &pending, &reported, &level),
+            owed(parity, ReservedPins(pins), &pending, &reported, &level),
             expected,
-            "{parity:?}"
+            "{parity:?}, {pins} pins"
         );
     }
 }

@@ -176,6 +176,19 @@ TEST_F(trigger_mode, edge_arrives_and_format_changes_and_route_is_removed_before
 	remove_before_a_look(self->vm, &self->cpu, 0x100, KVM_X2APIC_API_USE_32BIT_IDS);
 }
 
+/* Where userspace has no I/O APIC, it waits for no EOI. */
+TEST(level_without_pins)
+{
+	struct irq_cpu cpu;
+	struct kvm_vm *vm = vm_create_split_with_cpus(&cpu, 1, 0, guest_xapic);
+
+	TEST_ASSERT_EQ(signal_msi(vm, LEVEL_MSI(0, VECTOR_A)), 1);
+	/* The vCPU looks for EOIs to report once more. */
+	irq_cpu_apic_write(&cpu, APIC_LDR, 0);
+	EXPECT_TAKE(&cpu, VECTORS(VECTOR_A), NO_VECTORS);
+	kvm_vm_free(vm);
+}
+
 int main(int argc, char *argv[])
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_SPLIT_IRQCHIP));
