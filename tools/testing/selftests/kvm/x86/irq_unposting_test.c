@@ -448,6 +448,21 @@ TEST_F(unposting, reasons)
 	EXPECT_NOT_POSTED(true, KVM_VFIO_IRQ_NO_PRODUCER);
 }
 
+/* Then KVM takes back what it has posted, and the vCPU knows of nothing that is gone. */
+TEST_F(unposting, host_stops_posting)
+{
+	TEST_ASSERT(set_posting(false), "Cannot stop posting");
+	EXPECT_POSTED(&self->dev, 1, VECTOR_A);
+	EXPECT_CALLS(0);
+	kvm_deassign_irqfd(self->vm, GSI, self->dev.eventfd);
+	EXPECT_REMAPPED(&self->dev);
+	EXPECT_CALLS(1);
+	TEST_ASSERT(set_posting(true), "Cannot go on posting");
+	kvm_assign_irqfd(self->vm, GSI, self->dev.eventfd);
+	EXPECT_IS_POSTED(1, VECTOR_A);
+	EXPECT_CALLS(1);
+}
+
 /* A VMM that masks an IRQ takes its irqfd away. */
 TEST_F(unposting, irqfd_and_producer_come_and_go)
 {
